@@ -1,0 +1,79 @@
+// Package wire is what a console and an instance say to each other, versioned.
+// Readers ignore fields they do not know, so that an older instance and a newer
+// console understand each other.
+package wire
+
+import (
+	"popup/apps"
+)
+
+// PlanVersion is the version of the plan this build writes.
+const PlanVersion = 1
+
+// A Plan is the desired state of one instance. User-data carries it, and
+// ROOT/etc/popup/config.yaml keeps it.
+type Plan struct {
+	Version  int    `yaml:"plan_version" json:"plan_version"`
+	Instance string `yaml:"instance,omitempty" json:"instance,omitempty"` // empty: the instance makes one up at first boot and keeps it
+	// Manifest is the app as it was known at launch.
+	Manifest apps.Manifest `yaml:"manifest" json:"manifest"`
+	// ManifestFrom is "service" when the manifest was read from the service's own
+	// repository: then each release's app.yaml replaces it. Empty: the plan's holds.
+	ManifestFrom string   `yaml:"manifest_from,omitempty" json:"manifest_from,omitempty"`
+	Service      Source   `yaml:"service" json:"service"`
+	Data         *Source  `yaml:"data,omitempty" json:"data,omitempty"`
+	State        State    `yaml:"state,omitempty" json:"state,omitzero"`
+	Serve        Serve    `yaml:"serve,omitempty" json:"serve,omitzero"`
+	End          *End     `yaml:"end,omitempty" json:"end,omitempty"`
+	Console      *Console `yaml:"console,omitempty" json:"console,omitempty"`
+	// Settings are the values of the manifest's env. With a console they are left
+	// out of user-data and fetched after enrolment.
+	Settings map[string]string `yaml:"settings,omitempty" json:"settings,omitempty"`
+}
+
+// ManifestFromService marks a manifest that lives in the service's repository.
+const ManifestFromService = "service"
+
+// CataloguePrefix begins the address of a service or data folder that ships in
+// the popup binary: "catalogue:ID" or "catalogue:ID/FOLDER".
+const CataloguePrefix = "catalogue:"
+
+// A Source is where a tree comes from. What a fork must not decide stands here
+// and not in the manifest.
+type Source struct {
+	Kind string `yaml:"kind,omitempty" json:"kind,omitempty"` // apps.SourceGit (the default) or apps.SourceFolder
+	URL  string `yaml:"url" json:"url"`                       // a repository, a folder, or a catalogue address; never holds a password
+	Ref  string `yaml:"ref,omitempty" json:"ref,omitempty"`   // a branch, a tag or a full commit; empty: the default branch
+	// CredentialsFile, on the instance, holds what to sign in with: "user:password" or a
+	// bearer token on one line, or a private SSH key. It is read at every use.
+	CredentialsFile string `yaml:"credentials_file,omitempty" json:"credentials_file,omitempty"`
+	// HostKeys pins the server's SSH host keys, as known_hosts lines.
+	HostKeys []string `yaml:"host_keys,omitempty" json:"host_keys,omitempty"`
+}
+
+// State says where backups of the app's state go.
+type State struct {
+	Vault string `yaml:"vault,omitempty" json:"vault,omitempty"` // a folder; empty: ROOT/var/lib/popup/vault
+}
+
+// Serve says where the instance is reached.
+type Serve struct {
+	Listen  string   `yaml:"listen,omitempty" json:"listen,omitempty"`   // empty: :80
+	Domains []string `yaml:"domains,omitempty" json:"domains,omitempty"` // non-empty: certificates are fetched for them and :443 is served
+	Email   string   `yaml:"email,omitempty" json:"email,omitempty"`     // told to the certificate authority
+}
+
+// An End is when the instance is over. A date without a time means the end of
+// that day in the zone.
+type End struct {
+	At       string        `yaml:"at" json:"at"`                                   // 2026-05-31, or 2026-05-31T18:00
+	Zone     string        `yaml:"zone,omitempty" json:"zone,omitempty"`           // an IANA name; empty: UTC
+	Warn     apps.Duration `yaml:"warn,omitempty" json:"warn,omitempty"`           // before the end; 0: 24h
+	Freeze   apps.Duration `yaml:"freeze,omitempty" json:"freeze,omitempty"`       // before the end; 0: 10m
+	PowerOff bool          `yaml:"power_off,omitempty" json:"power_off,omitempty"` // user-data sets it: the machine is turned off
+}
+
+// Console is where the instance enrols and reports. (The console's own issue fills it.)
+type Console struct {
+	URL string `yaml:"url" json:"url"`
+}
