@@ -9,7 +9,7 @@ const ManifestVersion = 1
 const FileName = "app.yaml"
 
 // A Manifest is what an author writes about an app, in app.yaml. A zero field
-// was not written; the accessors and Normalize say which default then holds.
+// was not written; WithDefaults fills in what then holds.
 type Manifest struct {
 	ManifestVersion int               `yaml:"manifest_version" json:"manifest_version"`
 	ID              AppID             `yaml:"id" json:"id"`
