@@ -1,0 +1,154 @@
+package userdata
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"popup/apps"
+	"popup/internal/wire"
+)
+
+// Overrides are what whoever launches an app decides, and its manifest does not.
+type Overrides struct {
+	// Repository is where the manifest was read from, as URL[#REF]; empty when it
+	// was a folder of this machine (Loaded.Dir) or a shipped app (Loaded.Shipped).
+	Repository string
+	Service    string // URL[#REF] of the code; empty: the manifest's, else where the manifest was read from
+	Data       string // URL[#REF] of the data; empty: the manifest's
+	// Here says that the plan is for this machine, so that its folders may be
+	// named, by absolute paths.
+	Here     bool
+	Settings map[string]string
+	// Until is when the instance ends: 2026-05-31, 2026-05-31T18:00, or a length
+	// of time like 7d. Empty: after the manifest's default_ttl, and without one never.
+	Until string
+	// Now is what lengths of time count from. The zero time sets no end, and Until
+	// must then be empty.
+	Now    time.Time
+	Zone   *time.Location // of the end; nil: UTC
+	Listen string         // empty: :80
+}
+
+// NewPlan makes the plan that launches loaded as o says. The error joins
+// everything that is wrong, in sentences for whoever chose it; problems with the
+// settings are apps.Problems in it.
+func NewPlan(loaded apps.Loaded, o Overrides) (wire.Plan, error) {
+	service, serviceErr := serviceSource(loaded, o)
+	data, dataErr := dataSource(loaded, o)
+	over, endErr := end(loaded.Lifetime, o)
+	_, settingsErr := loaded.ResolveSettings(o.Settings)
+	if err := errors.Join(serviceErr, dataErr, endErr, settingsErr); err != nil {
+		return wire.Plan{}, err
+	}
+	plan := wire.Plan{
+		Version:  wire.PlanVersion,
+		Manifest: loaded.Manifest,
+		Service:  service,
+		Data:     data,
+		Serve:    wire.Serve{Listen: o.Listen},
+		End:      over,
+		Settings: maps.Clone(o.Settings), // not the defaults: a newer manifest may have better ones
+	}
+	if isServicesOwn(loaded, o.Repository, service) {
+		plan.ManifestFrom = wire.ManifestFromService
+	}
+	return plan, nil
+}
+
+// isServicesOwn tells whether loaded is the app.yaml of the service's own tree.
+func isServicesOwn(loaded apps.Loaded, repository string, service wire.Source) bool {
+	switch {
+	case loaded.Detected != "" || loaded.Shipped != "":
+		return false
+	case repository != "":
+		address, ref := splitRef(repository)
+		return address == service.URL && (ref == "" || ref == service.Ref)
+	}
+	return loaded.Dir != "" && loaded.Dir == service.URL
+}
+
+func serviceSource(loaded apps.Loaded, o Overrides) (wire.Source, error) {
+	s := loaded.Service
+	address, ref := splitRef(o.Repository)
+	switch {
+	case o.Service != "":
+		return namedSource("--service", o.Service, o.Here)
+	case address != "" && (s.Repository == "" || s.Repository == address || loaded.Shipped != ""):
+		if ref == "" {
+			ref = s.Branch
+		}
+		return wire.Source{URL: address, Ref: ref}, nil
+	case s.Repository != "":
+		return wire.Source{URL: s.Repository, Ref: s.Branch}, nil
+	case loaded.Shipped != "":
+		return wire.Source{Kind: apps.SourceFolder, URL: wire.CataloguePrefix + string(loaded.Shipped)}, nil
+	case o.Here && loaded.Dir != "":
+		return wire.Source{Kind: apps.SourceFolder, URL: loaded.Dir}, nil
+	}
+	return wire.Source{}, fmt.Errorf("the code is only in the folder %s, which another machine cannot read; push it to a repository and give that with --service", loaded.Dir)
+}
+
+// dataSource is nil for an app that shows no data.
+func dataSource(loaded apps.Loaded, o Overrides) (*wire.Source, error) {
+	d := loaded.Data
+	switch {
+	case d == nil && o.Data == "":
+		return nil, nil
+	case d == nil:
+		return nil, errors.New("--data was given, but this app shows no data: its app.yaml has no data section")
+	case o.Data != "":
+		source, err := namedSource("--data", o.Data, o.Here)
+		return &source, err
+	}
+	switch d.Source {
+	case "", apps.SourceGit:
+		if d.Repository == "" {
+			return nil, errors.New("app.yaml names no data.repository; give the data with --data")
+		}
+		return &wire.Source{URL: d.Repository, Ref: d.Branch}, nil
+	case apps.SourceFolder:
+		return folderSource(loaded, o)
+	}
+	return nil, fmt.Errorf("data.source is %s, and this popup reads git and folder; give a repository with --data", d.Source)
+}
+
+// folderSource is the data folder of a manifest: beside it, or anywhere on the
+// machine when its path is absolute.
+func folderSource(loaded apps.Loaded, o Overrides) (*wire.Source, error) {
+	folder := loaded.Data.URL
+	source := wire.Source{Kind: apps.SourceFolder}
+	switch {
+	case filepath.IsAbs(folder):
+		source.URL = folder
+	case loaded.Shipped != "":
+		source.URL = wire.CataloguePrefix + path.Join(string(loaded.Shipped), folder)
+	case o.Here && o.Repository == "" && loaded.Dir != "":
+		source.URL = filepath.Join(loaded.Dir, folder)
+	default:
+		return nil, fmt.Errorf("the data is the folder %s beside app.yaml, which another machine cannot read; push it to a repository and give that with --data", folder)
+	}
+	return &source, nil
+}
+
+// namedSource reads URL[#REF] as a person gave it with a flag.
+func namedSource(flag, given string, here bool) (wire.Source, error) {
+	address, ref := splitRef(given)
+	if strings.HasPrefix(address, wire.CataloguePrefix) {
+		return wire.Source{Kind: apps.SourceFolder, URL: address}, nil
+	}
+	if err := apps.CheckRepository(address); err != nil {
+		return wire.Source{}, fmt.Errorf("%s: %w", flag, err)
+	}
+	if !isURL(address) && !(here && filepath.IsAbs(address)) {
+		return wire.Source{}, fmt.Errorf("%s: %s is a folder of this machine, which another cannot read; give a repository's URL", flag, address)
+	}
+	if strings.HasPrefix(ref, "-") || strings.ContainsFunc(ref, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return wire.Source{}, fmt.Errorf("%s: %q after # is not a branch, a tag or a commit", flag, ref)
+	}
+	return wire.Source{URL: address, Ref: ref}, nil
+}
