@@ -1,6 +1,15 @@
 package apps
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
 
 // Loaded is a manifest and where it came from.
 type Loaded struct {
@@ -17,11 +26,96 @@ type Loaded struct {
 }
 
 // Load reads the manifest of a file, or of a folder with an app.yaml. A folder
-// without one is looked at instead, and Loaded.Detected says what was seen.
-// The error is Problems unless the file system failed.
-func Load(path string) (Loaded, error) { return Loaded{}, errors.New("not yet") }
+// without one is looked at instead, and Loaded.Detected says what was seen. The
+// error is Problems when the manifest is at fault, and not when reading failed.
+func Load(name string) (Loaded, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return Loaded{}, fmt.Errorf("read manifest: %w", err)
+	}
+	dir, err := filepath.Abs(name)
+	if err != nil {
+		return Loaded{}, fmt.Errorf("read manifest: %w", err)
+	}
+	if info.IsDir() {
+		return loadFolder(dir, filepath.Join(name, FileName), filepath.Base(dir), "")
+	}
+	dir, base := filepath.Split(dir)
+	return inFolder(dir, func(folder fs.FS) (Loaded, error) { return readManifest(folder, base, name, false) })
+}
 
 // LoadCheckout reads the manifest of dir, a checkout of repository: its app.yaml,
 // else the one the catalogue has for that repository, else what is detected.
-// Files are named in messages as they are in the repository.
-func LoadCheckout(dir, repository string) (Loaded, error) { return Loaded{}, errors.New("not yet") }
+// Files are named in messages as they are in the repository. A manifest from a
+// server may not name folders of this machine.
+func LoadCheckout(dir, repository string) (Loaded, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return Loaded{}, fmt.Errorf("read manifest: %w", err)
+	}
+	return loadFolder(dir, FileName, repositoryName(repository), repository)
+}
+
+// repositoryName is the last part of a repository's address.
+func repositoryName(repository string) string {
+	name := path.Base(sameRepository(repository))
+	return name[strings.LastIndexAny(name, ":@")+1:]
+}
+
+// loadFolder reads the manifest of a folder that is called name; file is what its app.yaml is called in messages.
+func loadFolder(dir, file, name, repository string) (Loaded, error) {
+	return inFolder(dir, func(folder fs.FS) (Loaded, error) {
+		distant := IsRemote(repository) && !strings.HasPrefix(repository, "file:")
+		loaded, err := readManifest(folder, FileName, file, distant)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return loaded, err
+		}
+		if id, ok := ShippedFor(repository); ok && repository != "" {
+			loaded, err = LoadShipped(id)
+			loaded.Detected = "the repository has no " + FileName + "; the catalogue's manifest " + string(id) + " is for it"
+			return loaded, err
+		}
+		return detect(folder, name)
+	})
+}
+
+// inFolder calls load with a view of dir that no link leads out of.
+func inFolder(dir string, load func(fs.FS) (Loaded, error)) (loaded Loaded, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return Loaded{}, fmt.Errorf("read manifest: %w", err)
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	loaded, err = load(root.FS())
+	loaded.Dir = filepath.Clean(dir)
+	return loaded, err
+}
+
+func readManifest(folder fs.FS, name, file string, distant bool) (Loaded, error) {
+	text, err := readBounded(folder, name)
+	if err != nil {
+		return Loaded{}, fmt.Errorf("read %s: %w", file, err)
+	}
+	m, err := parse(file, text, distant)
+	if err != nil {
+		return Loaded{}, err
+	}
+	return Loaded{Manifest: m, File: file}, nil
+}
+
+// readBounded reads a regular file, one byte further than MaxSize at most.
+func readBounded(folder fs.FS, name string) (text []byte, err error) {
+	info, err := fs.Stat(folder, name) // before opening: a pipe would wait for its other end
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	f, err := folder.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return io.ReadAll(io.LimitReader(f, MaxSize+1))
+}

@@ -2,6 +2,7 @@ package apps
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,6 +66,30 @@ func (ps Problems) err() error {
 // add notes a problem of a field.
 func (ps *Problems) add(field, message, hint string) {
 	*ps = append(*ps, Problem{Field: field, Message: message, Hint: hint})
+}
+
+// addErr notes what a check said of a field.
+func (ps *Problems) addErr(field string, err error) {
+	why, hint := whyAndHint(err)
+	ps.add(field, why, hint)
+}
+
+// A flaw is what is wrong with one value, and what to write instead.
+type flaw struct{ why, hint string }
+
+func (f flaw) Error() string {
+	if f.hint == "" {
+		return f.why
+	}
+	return f.why + "; " + f.hint
+}
+
+func whyAndHint(err error) (why, hint string) {
+	var f flaw
+	if errors.As(err, &f) {
+		return f.why, f.hint
+	}
+	return err.Error(), ""
 }
 
 // inFile is ps with every problem said to be in file.

@@ -39,7 +39,7 @@ var (
 // w d h m s (and ms us ns), the longer before the shorter.
 func ParseDuration(s string) (Duration, error) {
 	if !durationForm.MatchString(s) {
-		return 0, fmt.Errorf("%s is not a duration; %s", quote(s), durationHelp)
+		return 0, flaw{quote(s) + " is not a duration", durationHelp}
 	}
 	var total time.Duration
 	last := -1
@@ -51,16 +51,16 @@ func ParseDuration(s string) (Duration, error) {
 			}
 		}
 		if unit < 0 {
-			return 0, fmt.Errorf("%s has the unknown unit %s; %s", quote(s), quote(part[2]), durationHelp)
+			return 0, flaw{fmt.Sprintf("%s has the unknown unit %s", quote(s), quote(part[2])), durationHelp}
 		}
 		if unit <= last {
-			return 0, fmt.Errorf("%s has its units in the wrong order; %s", quote(s), durationHelp)
+			return 0, flaw{quote(s) + " has its units in the wrong order", durationHelp}
 		}
 		last = unit
 		n, err := strconv.ParseInt(part[1], 10, 64)
 		length := durationUnits[unit].length
 		if err != nil || n > int64((math.MaxInt64-total)/length) {
-			return 0, fmt.Errorf("%s is longer than 292 years", quote(s))
+			return 0, flaw{quote(s) + " is longer than 292 years", ""}
 		}
 		total += time.Duration(n) * length
 	}
@@ -112,20 +112,20 @@ var sizeForm = regexp.MustCompile(`^([0-9]{1,19}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)$
 func ParseSize(s string) (Size, error) {
 	part := sizeForm.FindStringSubmatch(s)
 	if part == nil {
-		return 0, fmt.Errorf("%s is not a size; %s", quote(s), sizeHelp)
+		return 0, flaw{quote(s) + " is not a size", sizeHelp}
 	}
 	factor, err := sizeFactor(part[2])
 	if err != nil {
-		return 0, fmt.Errorf("%s %w; %s", quote(s), err, sizeHelp)
+		return 0, flaw{quote(s) + " " + err.Error(), sizeHelp}
 	}
 	value, _ := new(big.Rat).SetString(part[1]) // sizeForm lets only numbers through
 	value.Mul(value, new(big.Rat).SetInt64(factor))
 	whole := new(big.Int).Quo(value.Num(), value.Denom())
 	if !whole.IsInt64() {
-		return 0, fmt.Errorf("%s is more than 8,388,607 TiB", quote(s))
+		return 0, flaw{quote(s) + " is more than 8,388,607 TiB", ""}
 	}
 	if !value.IsInt() && factor == 1 {
-		return 0, fmt.Errorf("%s is not a whole number of bytes; %s", quote(s), sizeHelp)
+		return 0, flaw{quote(s) + " is not a whole number of bytes", sizeHelp}
 	}
 	return Size(whole.Int64()), nil
 }
@@ -141,9 +141,9 @@ func sizeFactor(unit string) (int64, error) {
 	}
 	if len(unit) == 1 && strings.ContainsAny(unit, "kKmMgGtT") {
 		u := strings.ToUpper(unit)
-		return 0, fmt.Errorf("does not say whether %s is %sB or %siB", unit, u, u)
+		return 0, flaw{fmt.Sprintf("does not say whether %s is %sB or %siB", unit, u, u), ""}
 	}
-	return 0, fmt.Errorf("has the unknown unit %s", quote(unit))
+	return 0, flaw{"has the unknown unit " + quote(unit), ""}
 }
 
 // String is the shortest exact way to write s: 500 MB, 2 GiB, or 4097.
@@ -174,11 +174,11 @@ var percentForm = regexp.MustCompile(`^([0-9]{1,3}) ?%$`)
 func ParsePercent(s string) (Percent, error) {
 	part := percentForm.FindStringSubmatch(s)
 	if part == nil {
-		return 0, fmt.Errorf("%s is not a percentage; write one from 1%% to 100%%, like 40%%", quote(s))
+		return 0, flaw{quote(s) + " is not a percentage", "write one from 1% to 100%, like 40%"}
 	}
 	n, err := strconv.Atoi(part[1])
 	if err != nil || n > 100 {
-		return 0, fmt.Errorf("%s is more than the whole; write one from 1%% to 100%%, like 40%%", quote(s))
+		return 0, flaw{quote(s) + " is more than the whole", "write one from 1% to 100%, like 40%"}
 	}
 	return Percent(n), nil
 }
@@ -195,9 +195,14 @@ func (p *Percent) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// quote shows what a stranger wrote: on one line, without control characters, and not much of it.
+// userinfo is where a URL, or what was meant to be one, may carry a password.
+var userinfo = regexp.MustCompile(`[^\s/]*:\S*@`)
+
+// quote shows what a stranger wrote: on one line, without control characters,
+// not much of it, and without what may be a password.
 func quote(s string) string {
 	const most = 60
+	s = userinfo.ReplaceAllString(s, "…@")
 	if runes := []rune(s); len(runes) > most {
 		s = string(runes[:most]) + "…"
 	}
