@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"popup/apps"
+)
+
+// fetchFunc brings a repository's default branch into a temporary folder, which
+// cleanup removes. cleanup is nil only when there is an error.
+type fetchFunc func(ctx context.Context, url string) (dir string, cleanup func(), err error)
+
+func newCheckCommand(fetch fetchFunc) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check [DIR|URL|FILE]",
+		Short: "find every problem of an app's manifest",
+		Long: `check reads the app.yaml of a folder (by default this one), of a repository, or a file,
+and prints every problem, each with its line and column. Where there is no app.yaml it
+says what was detected. Exit code 2 says that there are problems.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			loaded, err := loadArgument(cmd.Context(), firstOr(args, "."), fetch)
+			return reportCheck(cmd.OutOrStdout(), loaded, err, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+func firstOr(args []string, otherwise string) string {
+	if len(args) > 0 {
+		return args[0]
+	}
+	return otherwise
+}
+
+// loadArgument reads the manifest that a folder, a file or a repository has.
+func loadArgument(ctx context.Context, arg string, fetch fetchFunc) (apps.Loaded, error) {
+	if !apps.IsRemote(arg) {
+		return apps.Load(arg)
+	}
+	dir, cleanup, err := fetchArgument(ctx, arg, fetch)
+	if err != nil {
+		return apps.Loaded{}, err
+	}
+	defer cleanup()
+	return apps.LoadCheckout(dir, arg)
+}
+
+// fetchArgument fetches a repository named on the command line.
+func fetchArgument(ctx context.Context, url string, fetch fetchFunc) (dir string, cleanup func(), err error) {
+	if err := apps.CheckRepository(url); err != nil {
+		return "", nil, usageError{fmt.Errorf("the repository's address %w", err)}
+	}
+	return fetch(ctx, url)
+}
+
+// checkResult is what check prints as JSON.
+type checkResult struct {
+	OK       bool           `json:"ok"`
+	File     string         `json:"file,omitempty"`
+	Detected string         `json:"detected,omitempty"`
+	Summary  string         `json:"summary,omitempty"`
+	Manifest *apps.Manifest `json:"manifest,omitempty"`
+	Problems apps.Problems  `json:"problems,omitempty"`
+}
+
+// reportCheck prints what was found. An error that is no problem of a manifest is only returned.
+func reportCheck(w io.Writer, loaded apps.Loaded, err error, asJSON bool) error {
+	var problems apps.Problems
+	if err != nil && !errors.As(err, &problems) {
+		return err
+	}
+	switch {
+	case asJSON:
+		result := checkResult{OK: err == nil, Problems: problems}
+		if err == nil {
+			result.File, result.Detected, result.Summary, result.Manifest = loaded.File, loaded.Detected, loaded.Summary(), &loaded.Manifest
+		}
+		out := json.NewEncoder(w)
+		out.SetIndent("", "  ")
+		if err := out.Encode(result); err != nil {
+			return fmt.Errorf("print result: %w", err)
+		}
+	case err != nil:
+		fmt.Fprintln(w, problems)
+	default:
+		if loaded.Detected != "" {
+			fmt.Fprintln(w, loaded.Detected)
+		}
+		fmt.Fprintln(w, "ok:", loaded.Summary())
+	}
+	if err != nil {
+		return reported{problems}
+	}
+	return nil
+}
+
+// reported is problems that were printed already: its own message only counts them.
+type reported struct{ problems apps.Problems }
+
+func (r reported) Error() string {
+	if len(r.problems) == 1 {
+		return "1 problem"
+	}
+	return fmt.Sprintf("%d problems", len(r.problems))
+}
+
+func (r reported) Unwrap() error { return r.problems }
