@@ -105,6 +105,9 @@ func (u User) become() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("become user %s: only root may run a program as another user", u.Name)
 	}
+	if err := u.ownOutput(); err != nil {
+		return err
+	}
 	if err := syscall.Setgroups([]int{int(u.GID)}); err != nil {
 		return fmt.Errorf("leave groups: %w", err)
 	}
@@ -116,6 +119,24 @@ func (u User) become() error {
 	}
 	if syscall.Setuid(0) == nil {
 		return fmt.Errorf("become user %s: the way back to root is still open", u.Name)
+	}
+	return nil
+}
+
+// ownOutput makes pipes that the program prints to u's own: programs open them
+// once more, as /dev/stderr.
+func (u User) ownOutput() error {
+	for fd := 1; fd <= 2; fd++ {
+		var info unix.Stat_t
+		if err := unix.Fstat(fd, &info); err != nil {
+			return fmt.Errorf("look at output: %w", err)
+		}
+		if info.Mode&unix.S_IFMT != unix.S_IFIFO {
+			continue
+		}
+		if err := unix.Fchown(fd, int(u.UID), int(u.GID)); err != nil {
+			return fmt.Errorf("hand output to user %s: %w", u.Name, err)
+		}
 	}
 	return nil
 }

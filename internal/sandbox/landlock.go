@@ -3,6 +3,8 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	llsys "github.com/landlock-lsm/go-landlock/landlock/syscall"
@@ -46,6 +48,9 @@ const (
 	landlockWrite landlock.AccessFSSet = llsys.AccessFSWriteFile | llsys.AccessFSTruncate |
 		llsys.AccessFSRemoveDir | llsys.AccessFSRemoveFile | llsys.AccessFSMakeDir | llsys.AccessFSMakeReg |
 		llsys.AccessFSMakeSock | llsys.AccessFSMakeFifo | llsys.AccessFSMakeSym
+	// landlockFile are those that a file can have.
+	landlockFile landlock.AccessFSSet = llsys.AccessFSReadFile | llsys.AccessFSExecute |
+		llsys.AccessFSWriteFile | llsys.AccessFSTruncate
 )
 
 // errNoLandlock says what a required Landlock needs.
@@ -64,15 +69,46 @@ func (l Landlock) restrict() error {
 	if abi >= 2 { // asking for it on the first version would mean no confinement at all
 		write |= llsys.AccessFSRefer
 	}
+	rules := []landlock.Rule{}
+	for _, list := range []struct {
+		paths    []string
+		rights   landlock.AccessFSSet
+		optional bool
+	}{
+		{l.ReadOnly, landlockRead, true},
+		{l.Execute, landlockRead | llsys.AccessFSExecute, true},
+		{l.ReadWrite, write, false},
+	} {
+		granted, err := grants(list.paths, list.rights, list.optional)
+		if err != nil {
+			return err
+		}
+		rules = append(rules, granted...)
+	}
 	// The sixth version's rights: what came later would close the sockets of databases.
 	config := landlock.Config{HandledAccessFS: landlock.V6.HandledAccessFS, Scoped: landlock.V6.Scoped}
-	err := config.BestEffort().Restrict(
-		landlock.PathAccess(landlockRead, l.ReadOnly...).IgnoreIfMissing(),
-		landlock.PathAccess(landlockRead|llsys.AccessFSExecute, l.Execute...).IgnoreIfMissing(),
-		landlock.PathAccess(write, l.ReadWrite...),
-	)
-	if err != nil {
+	if err := config.BestEffort().Restrict(rules...); err != nil {
 		return fmt.Errorf("restrict paths: %w", err)
 	}
 	return nil
+}
+
+// grants makes a rule for each path. The kernel refuses the rights of a folder on a file.
+func grants(paths []string, rights landlock.AccessFSSet, optional bool) ([]landlock.Rule, error) {
+	var rules []landlock.Rule
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if optional && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("grant path: %w", err)
+		}
+		allowed := rights
+		if !info.IsDir() {
+			allowed &= landlockFile
+		}
+		rules = append(rules, landlock.PathAccess(allowed, path))
+	}
+	return rules, nil
 }
