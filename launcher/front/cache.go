@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -130,8 +131,8 @@ type bodyKey struct {
 // that make it smaller, or nothing: then it is sent as it is.
 func (c *Cache) compressed(r *http.Request, f *os.File, info os.FileInfo, sum string) ([]byte, encoding) {
 	enc := accepted(r.Header.Get("Accept-Encoding"))
-	if enc == "" || info.Size() > maxCompressed || r.Header.Get("Range") != "" {
-		return nil, ""
+	if enc == "" || info.Size() > maxCompressed || r.Header.Get("Range") != "" || r.Header.Get("If-Match") != "" {
+		return nil, "" // parts, and what must match, are of the file itself
 	}
 	key := bodyKey{sum, enc}
 	if v, ok := c.get(key); ok {
@@ -156,5 +157,6 @@ func (c *Cache) compressed(r *http.Request, f *os.File, info os.FileInfo, sum st
 }
 
 func serveBytes(w http.ResponseWriter, r *http.Request, body []byte) {
+	w.Header().Set("Content-Length", strconv.Itoa(len(body))) // ServeContent leaves it out of what is encoded
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }

@@ -3,7 +3,6 @@ package front
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,11 +20,13 @@ const maxCGIHeader = 64 << 10
 // progress does.
 type cgiWriter struct {
 	w     http.ResponseWriter
-	stop  context.CancelFunc // ends the call when nobody reads any more
-	head  bytes.Buffer       // of the answer, until its end was seen
-	begun bool               // the status was sent
-	mute  bool               // this status has no body
-	err   error              // the first
+	stop  func()       // hangs up, when nobody reads any more
+	head  bytes.Buffer // of the answer, until its end was seen
+	line  int          // where the last line of head begins
+	seen  int          // how much of head was looked at
+	begun bool         // the status was sent
+	mute  bool         // this status has no body
+	err   error        // the first
 }
 
 // Header and WriteHeader take what gofast made of its own empty header: nothing
@@ -33,13 +34,14 @@ type cgiWriter struct {
 func (c *cgiWriter) Header() http.Header { return http.Header{} }
 func (c *cgiWriter) WriteHeader(int)     {}
 
+// Write returns no error: gofast would stop reading, and then wait for ever for
+// the end of what it does not read. It hangs up instead, and drops the rest.
 func (c *cgiWriter) Write(p []byte) (int, error) {
-	if c.err == nil {
-		c.err = c.take(p)
-	}
 	if c.err != nil {
+		return len(p), nil
+	}
+	if c.err = c.take(p); c.err != nil {
 		c.stop()
-		return 0, c.err
 	}
 	return len(p), nil
 }
@@ -51,11 +53,9 @@ func (c *cgiWriter) ReadFrom(r io.Reader) (int64, error) {
 	var total int64
 	for {
 		n, err := r.Read(buf)
+		total += int64(n)
 		if n > 0 {
-			if _, werr := c.Write(buf[:n]); werr != nil {
-				return total, werr
-			}
-			total += int64(n)
+			_, _ = c.Write(buf[:n]) // returns none
 		}
 		if err == io.EOF {
 			return total, nil
@@ -71,7 +71,7 @@ func (c *cgiWriter) take(p []byte) error {
 		return c.send(p)
 	}
 	c.head.Write(p)
-	end := headerEnd(c.head.Bytes())
+	end := c.headerEnd()
 	switch {
 	case end < 0 && c.head.Len() <= maxCGIHeader:
 		return nil
@@ -108,17 +108,21 @@ func (c *cgiWriter) finish() error {
 	return errors.New("php answered without a header")
 }
 
-// headerEnd returns where the body begins, or -1.
-func headerEnd(b []byte) int {
-	for i := 0; ; {
-		nl := bytes.IndexByte(b[i:], '\n')
+// headerEnd returns where the body begins, or -1. What it has looked at it does
+// not look at again: an app may dribble its header byte by byte.
+func (c *cgiWriter) headerEnd() int {
+	b := c.head.Bytes()
+	for {
+		nl := bytes.IndexByte(b[c.seen:], '\n')
 		if nl < 0 {
+			c.seen = len(b)
 			return -1
 		}
-		if line := b[i : i+nl]; len(line) == 0 || (len(line) == 1 && line[0] == '\r') {
-			return i + nl + 1
+		nl += c.seen
+		if line := b[c.line:nl]; len(line) == 0 || (len(line) == 1 && line[0] == '\r') {
+			return nl + 1
 		}
-		i += nl + 1
+		c.line, c.seen = nl+1, nl+1
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -40,28 +41,29 @@ const dialTimeout = 5 * time.Second
 // do sends the request and passes the answer to out. The error says why the
 // answer is not whole.
 func (c *fcgiCall) do(r *http.Request, out *cgiWriter) error {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
+	ctx := r.Context()
 	raw, err := dialRetry(ctx, c.network, c.address)
 	if err != nil {
 		return err
 	}
 	conn := newFCGIConn(raw)
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })() // unblocks gofast's reads and writes
-	out.stop = cancel
+	defer conn.Close()                //nolint:errcheck // what was to be read has been
+	hangUp := func() { conn.Close() } //nolint:errcheck // see above
+	defer context.AfterFunc(ctx, hangUp)()
+	out.stop = hangUp
 
 	client, err := gofast.SimpleClientFactory(func() (net.Conn, error) { return conn, nil })()
 	if err != nil {
 		return fmt.Errorf("ask php-fpm: %w", err)
 	}
-	req := &gofast.Request{Raw: r.WithContext(ctx), Role: gofast.RoleResponder, Params: c.params, Stdin: io.NopCloser(c.body)}
+	// Without a Raw request gofast knows no context: it ends when the connection
+	// does, and leaves no goroutine behind that still reads from it.
+	req := &gofast.Request{Role: gofast.RoleResponder, Params: c.params, Stdin: io.NopCloser(c.body)}
 	pipe, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("ask php-fpm: %w", err)
 	}
-	// The error of WriteTo is that of our own writers; they keep the first themselves.
-	_ = pipe.WriteTo(out, &errorStream{w: c.stderr})
+	_ = pipe.WriteTo(out, &errorStream{c.stderr}) // an error would be of our own writers, which return none
 	switch {
 	case out.err != nil:
 		return out.err
@@ -122,13 +124,13 @@ var emptyHeader = func() []byte {
 	return append(h, text...)
 }()
 
-// fcgiConn is a connection that notes how the answer ended. Only gofast's
-// reading goroutine reads from it; ended and status are read when that is done.
+// fcgiConn is a connection that notes how the answer ended.
 type fcgiConn struct {
 	net.Conn
 	in *bufio.Reader
 
-	ended  bool
+	closed atomic.Bool
+	ended  bool // set by gofast's reading goroutine, read when that is done
 	status byte // of the protocol; 0: the request was carried out
 
 	pending []byte // of the record that is handed out
@@ -153,7 +155,8 @@ func (c *fcgiConn) Read(p []byte) (int, error) {
 	if len(c.pending) > 0 {
 		n := copy(p, c.pending)
 		c.pending = c.pending[n:]
-		return n, c.sayEnded(nil)
+		c.noteEnd()
+		return n, nil
 	}
 	n, err := c.in.Read(p[:min(len(p), c.skipped)])
 	c.skipped -= n
@@ -180,14 +183,29 @@ func (c *fcgiConn) nextRecord() error {
 	return nil
 }
 
-// sayEnded notes the end when its record was handed out whole, and closes the
+// noteEnd notes the end when its record was handed out whole, and closes the
 // connection: gofast may still be sending a body that nobody reads any more.
-func (c *fcgiConn) sayEnded(err error) error {
+func (c *fcgiConn) noteEnd() {
 	if c.end && len(c.pending) == 0 && !c.ended {
 		c.ended = true
 		c.Close() //nolint:errcheck // the answer is here
 	}
-	return err
+}
+
+// Close closes the connection. It may be called often, and at any time.
+func (c *fcgiConn) Close() error {
+	c.closed.Store(true)
+	return c.Conn.Close()
+}
+
+// Write drops what is sent after Close: gofast would report the error among
+// what PHP said.
+func (c *fcgiConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil && c.closed.Load() {
+		return len(p), nil
+	}
+	return n, err
 }
 
 // errorStream passes on what PHP says on its error stream. It never fails:

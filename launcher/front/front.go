@@ -107,7 +107,7 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Body != nil {
-		r.Body = http.MaxBytesReader(rec, r.Body, f.opts.MaxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, f.opts.MaxBody)
 	}
 	if f.serveOwn(rec, r) {
 		return

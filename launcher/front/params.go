@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net"
 	"net/http"
-	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,11 +11,10 @@ import (
 
 // params are what a CGI program is told of a request.
 func (p *php) params(r *http.Request, s script, length int64) map[string]string {
-	root := filepath.Join(p.opts.View, filepath.FromSlash(p.tree.publish))
 	m := map[string]string{
 		"CONTENT_LENGTH":    "",
 		"CONTENT_TYPE":      r.Header.Get("Content-Type"),
-		"DOCUMENT_ROOT":     root,
+		"DOCUMENT_ROOT":     filepath.Join(p.opts.View, filepath.FromSlash(p.tree.publish)),
 		"DOCUMENT_URI":      s.urlPath + s.pathInfo,
 		"GATEWAY_INTERFACE": "CGI/1.1",
 		"HTTP_HOST":         r.Host,
@@ -34,8 +32,9 @@ func (p *php) params(r *http.Request, s script, length int64) map[string]string 
 		m["CONTENT_LENGTH"] = strconv.FormatInt(length, 10)
 	}
 	if s.pathInfo != "" {
+		// Without its PATH_TRANSLATED: where cgi.fix_pathinfo is 0, php-fpm runs that
+		// file and not SCRIPT_FILENAME, so /index.php/uploads/x.php would run an upload.
 		m["PATH_INFO"] = s.pathInfo
-		m["PATH_TRANSLATED"] = filepath.Join(root, filepath.FromSlash(path.Clean(s.pathInfo)))
 	}
 	if r.TLS != nil {
 		m["HTTPS"], m["REQUEST_SCHEME"] = "on", "https"

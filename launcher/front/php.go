@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -54,13 +55,19 @@ func PHP(o PHPOptions) (http.Handler, error) {
 	if o.Stderr == nil {
 		o.Stderr = io.Discard
 	}
-	return &php{opts: o, tree: t, files: newFiles(t, o.Index, []string{"index.php", "index.html"}, o.Cache)}, nil
+	p := &php{opts: o, tree: t, index: []string{"index.php", "index.html"}}
+	if o.Index != "" {
+		p.index = []string{o.Index}
+	}
+	p.files = newFiles(t, slices.DeleteFunc(slices.Clone(p.index), isPHP), o.Cache)
+	return p, nil
 }
 
 type php struct {
 	opts  PHPOptions
 	tree  *tree
-	files *files
+	index []string
+	files *files // knows no index that is PHP: it would show its source
 }
 
 func (p *php) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -99,11 +106,7 @@ func (p *php) find(urlPath string) (script, verdict) {
 			break // the files' handler knows what to say
 		}
 		if p.tree.ownScript(pl.name) {
-			info := clean[end:]
-			if info != "" || strings.HasSuffix(urlPath, "/") {
-				info = strings.TrimSuffix(info, "/") + trailing(urlPath)
-			}
-			return script{pl.name, clean[:end], info}, runScript
+			return script{pl.name, clean[:end], clean[end:] + trailing(urlPath)}, runScript
 		}
 		if st, err := p.tree.release.Stat(pl.name); err != nil || !st.IsDir() {
 			return script{}, nothingThere // its source is not shown either
@@ -117,7 +120,7 @@ func (p *php) findIndex(clean, urlPath string) (script, verdict) {
 	if !strings.HasSuffix(urlPath, "/") {
 		return script{}, plainFile
 	}
-	for _, index := range p.files.index {
+	for _, index := range p.index {
 		name := path.Join(clean, index)
 		pl, ok := p.tree.locate(name)
 		if !ok || pl.from != fromRelease {

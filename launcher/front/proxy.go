@@ -24,6 +24,7 @@ func Proxy(addr string) http.Handler {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "http", Host: "app"}) // the transport knows where it is
 			r.Out.Host = r.In.Host
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // the app reads it, not we: nothing is dropped from it
 			r.SetXForwarded()
 		},
 		Transport:     newTransport(addr),

@@ -37,6 +37,7 @@ type recorder struct {
 	serving *active // nil: the front answered by itself
 	status  int
 	bytes   int64
+	cut     bool
 	err     error
 }
 
@@ -89,32 +90,31 @@ func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // nothing was sent yet; else the connection is cut, so that half a page does not
 // pass for a whole one.
 func (r *recorder) end() {
-	cut := false
 	if p := recover(); p != nil {
 		if p == http.ErrAbortHandler || r.status != 0 {
-			cut = true
+			r.cut = true
 		}
 		if p != http.ErrAbortHandler {
 			r.front.log.Error("answer request", "path", r.request.URL.Path, "err", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
-		if !cut {
+		if !r.cut {
 			noticeBroken().answer().write(r, r.request)
 		}
 	}
-	if r.status == 0 && !cut {
+	if r.status == 0 && !r.cut {
 		r.status = http.StatusOK
 	}
 	c := &r.front.stats
 	c.inFlight.Add(-1)
 	c.bytes.Add(r.bytes)
-	if r.serving != nil && (r.status >= 500 || cut) {
+	if r.serving != nil && (r.status >= 500 || r.cut) {
 		c.errors.Add(1)
 	}
 	if r.err != nil {
 		r.front.log.Warn("answer request", "path", r.request.URL.Path, "status", r.status, "err", r.err)
 	}
 	r.front.logAccess(r)
-	if cut {
+	if r.cut {
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -127,7 +127,8 @@ type accessLine struct {
 	Host     string    `json:"host"`
 	Path     string    `json:"path"`
 	Proto    string    `json:"proto"`
-	Status   int       `json:"status"` // 0: the connection was cut
+	Status   int       `json:"status"`        // 0: none was sent
+	Cut      bool      `json:"cut,omitempty"` // the connection was cut before the end
 	Bytes    int64     `json:"bytes"`
 	Took     float64   `json:"took_ms"`
 	Agent    string    `json:"agent,omitempty"`
@@ -142,7 +143,7 @@ func (f *Front) logAccess(r *recorder) {
 	req := r.request
 	line := accessLine{
 		Time: r.begun.UTC(), Remote: hostOf(req.RemoteAddr), Method: req.Method, Host: req.Host, Path: req.URL.Path,
-		Proto: req.Proto, Status: r.status, Bytes: r.bytes, Took: float64(time.Since(r.begun).Microseconds()) / 1000,
+		Proto: req.Proto, Status: r.status, Cut: r.cut, Bytes: r.bytes, Took: float64(time.Since(r.begun).Microseconds()) / 1000,
 		Agent: req.UserAgent(),
 	}
 	if r.serving != nil {

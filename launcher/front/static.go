@@ -1,6 +1,7 @@
 package front
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"os"
@@ -29,7 +30,7 @@ func Static(o StaticOptions) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newFiles(t, o.Index, []string{"index.html"}, o.Cache), nil
+	return newFiles(t, []string{cmp.Or(o.Index, "index.html")}, o.Cache), nil
 }
 
 // files serves a tree.
@@ -39,14 +40,11 @@ type files struct {
 	cache *Cache
 }
 
-func newFiles(t *tree, index string, usual []string, cache *Cache) *files {
-	if index != "" {
-		usual = []string{index}
-	}
+func newFiles(t *tree, index []string, cache *Cache) *files {
 	if cache == nil {
 		cache = NewCache(0)
 	}
-	return &files{tree: t, index: usual, cache: cache}
+	return &files{tree: t, index: index, cache: cache}
 }
 
 func (s *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -51,6 +51,9 @@ func newTree(release *os.Root, publish string, mounts []Mount) (*tree, error) {
 		if m.Root == nil {
 			return nil, fmt.Errorf("mount %q: no folder is given", m.Path)
 		}
+		if m.Path == "" {
+			return nil, errors.New("mount a folder: no path is given")
+		}
 		if m.Path, err = cleanName("mount", m.Path); err != nil {
 			return nil, err
 		}
