@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -63,6 +64,11 @@ func DecodePlan(text []byte) (plan wire.Plan, err error) {
 	}
 	return plan, nil
 }
+
+var planMark = regexp.MustCompile(`(?m)^[ {]*"?plan_version"? *:`)
+
+// IsPlan tells a plan's text from a manifest's.
+func IsPlan(text []byte) bool { return planMark.Match(text) }
 
 // decodesTo tells whether text reads back as the plan that want is the JSON of.
 func decodesTo(text, want []byte) bool {

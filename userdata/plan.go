@@ -13,13 +13,18 @@ import (
 	"popup/internal/wire"
 )
 
+// An Origin is where a manifest was read from. One field is set.
+type Origin struct {
+	Repository string     // URL[#REF]
+	Folder     string     // an absolute path on this machine
+	Shipped    apps.AppID // the copy inside the popup binary
+}
+
 // Overrides are what whoever launches an app decides, and its manifest does not.
 type Overrides struct {
-	// Repository is where the manifest was read from, as URL[#REF]; empty when it
-	// was a folder of this machine (Loaded.Dir) or a shipped app (Loaded.Shipped).
-	Repository string
-	Service    string // URL[#REF] of the code; empty: the manifest's, else where the manifest was read from
-	Data       string // URL[#REF] of the data; empty: the manifest's
+	Origin  Origin
+	Service string // URL[#REF] of the code; empty: the manifest's, else the Origin
+	Data    string // URL[#REF] of the data; empty: the manifest's
 	// Here says that the plan is for this machine, so that its folders may be
 	// named, by absolute paths.
 	Here     bool
@@ -34,7 +39,8 @@ type Overrides struct {
 	Listen string         // empty: :80
 }
 
-// NewPlan makes the plan that launches loaded as o says. The error joins
+// NewPlan makes the plan that launches loaded as o says. What only a catalogue
+// shows of the manifest is left out. The error joins
 // everything that is wrong, in sentences for whoever chose it; problems with the
 // settings are apps.Problems in it.
 func NewPlan(loaded apps.Loaded, o Overrides) (wire.Plan, error) {
@@ -47,34 +53,40 @@ func NewPlan(loaded apps.Loaded, o Overrides) (wire.Plan, error) {
 	}
 	plan := wire.Plan{
 		Version:  wire.PlanVersion,
-		Manifest: loaded.Manifest,
+		Manifest: forInstance(loaded.Manifest),
 		Service:  service,
 		Data:     data,
 		Serve:    wire.Serve{Listen: o.Listen},
 		End:      over,
 		Settings: maps.Clone(o.Settings), // not the defaults: a newer manifest may have better ones
 	}
-	if isServicesOwn(loaded, o.Repository, service) {
+	if isServicesOwn(loaded, o.Origin, service) {
 		plan.ManifestFrom = wire.ManifestFromService
 	}
 	return plan, nil
 }
 
+// forInstance is m without what only a catalogue shows.
+func forInstance(m apps.Manifest) apps.Manifest {
+	m.Description, m.Keywords, m.Icon, m.Screenshots = "", nil, "", nil
+	return m
+}
+
 // isServicesOwn tells whether loaded is the app.yaml of the service's own tree.
-func isServicesOwn(loaded apps.Loaded, repository string, service wire.Source) bool {
-	switch {
-	case loaded.Detected != "" || loaded.Shipped != "":
+func isServicesOwn(loaded apps.Loaded, from Origin, service wire.Source) bool {
+	if loaded.Detected != "" || loaded.Shipped != "" {
 		return false
-	case repository != "":
-		address, ref := splitRef(repository)
+	}
+	if from.Repository != "" {
+		address, ref := splitRef(from.Repository)
 		return address == service.URL && (ref == "" || ref == service.Ref)
 	}
-	return loaded.Dir != "" && loaded.Dir == service.URL
+	return from.Folder != "" && from.Folder == service.URL
 }
 
 func serviceSource(loaded apps.Loaded, o Overrides) (wire.Source, error) {
-	s := loaded.Service
-	address, ref := splitRef(o.Repository)
+	s, from := loaded.Service, o.Origin
+	address, ref := splitRef(from.Repository)
 	switch {
 	case o.Service != "":
 		return namedSource("--service", o.Service, o.Here)
@@ -84,13 +96,15 @@ func serviceSource(loaded apps.Loaded, o Overrides) (wire.Source, error) {
 		}
 		return wire.Source{URL: address, Ref: ref}, nil
 	case s.Repository != "":
-		return wire.Source{URL: s.Repository, Ref: s.Branch}, nil
-	case loaded.Shipped != "":
-		return wire.Source{Kind: apps.SourceFolder, URL: wire.CataloguePrefix + string(loaded.Shipped)}, nil
-	case o.Here && loaded.Dir != "":
-		return wire.Source{Kind: apps.SourceFolder, URL: loaded.Dir}, nil
+		return writtenSource("service.repository", s.Repository, s.Branch, o)
+	case from.Shipped != "":
+		return wire.Source{Kind: apps.SourceFolder, URL: wire.CataloguePrefix + string(from.Shipped)}, nil
+	case from.Folder != "" && o.Here:
+		return wire.Source{Kind: apps.SourceFolder, URL: from.Folder}, nil
+	case from.Folder != "":
+		return wire.Source{}, fmt.Errorf("the code is in the folder %s, which another machine cannot read; push it to a repository and give that with --service", from.Folder)
 	}
-	return wire.Source{}, fmt.Errorf("the code is only in the folder %s, which another machine cannot read; push it to a repository and give that with --service", loaded.Dir)
+	return wire.Source{}, errors.New("app.yaml names no service.repository; give the code with --service")
 }
 
 // dataSource is nil for an app that shows no data.
@@ -110,7 +124,8 @@ func dataSource(loaded apps.Loaded, o Overrides) (*wire.Source, error) {
 		if d.Repository == "" {
 			return nil, errors.New("app.yaml names no data.repository; give the data with --data")
 		}
-		return &wire.Source{URL: d.Repository, Ref: d.Branch}, nil
+		source, err := writtenSource("data.repository", d.Repository, d.Branch, o)
+		return &source, err
 	case apps.SourceFolder:
 		return folderSource(loaded, o)
 	}
@@ -125,14 +140,40 @@ func folderSource(loaded apps.Loaded, o Overrides) (*wire.Source, error) {
 	switch {
 	case filepath.IsAbs(folder):
 		source.URL = folder
+	case o.Origin.Shipped != "":
+		source.URL = wire.CataloguePrefix + path.Join(string(o.Origin.Shipped), folder)
 	case loaded.Shipped != "":
 		source.URL = wire.CataloguePrefix + path.Join(string(loaded.Shipped), folder)
-	case o.Here && o.Repository == "" && loaded.Dir != "":
-		source.URL = filepath.Join(loaded.Dir, folder)
+	case o.Here && o.Origin.Folder != "":
+		source.URL = filepath.Join(o.Origin.Folder, folder)
 	default:
 		return nil, fmt.Errorf("the data is the folder %s beside app.yaml, which another machine cannot read; push it to a repository and give that with --data", folder)
 	}
 	return &source, nil
+}
+
+// writtenSource is a repository as the manifest names it: a URL, or a folder of
+// this machine, beside the manifest when it is relative.
+func writtenSource(field, repository, ref string, o Overrides) (wire.Source, error) {
+	source := wire.Source{URL: repository, Ref: ref}
+	switch {
+	case apps.IsRemote(repository):
+		return source, nil
+	case !o.Here:
+		return wire.Source{}, fmt.Errorf("%s is %s, a folder that another machine cannot read; give a repository's URL", field, repository)
+	case filepath.IsAbs(repository):
+		return source, nil
+	case o.Origin.Folder == "":
+		return wire.Source{}, fmt.Errorf("%s is %s, a relative folder, and the manifest was not read from a folder; write a repository's URL", field, repository)
+	}
+	source.URL = filepath.Join(o.Origin.Folder, repository)
+	return source, nil
+}
+
+// splitRef parts URL[#REF].
+func splitRef(given string) (address, ref string) {
+	address, ref, _ = strings.Cut(given, "#")
+	return address, ref
 }
 
 // namedSource reads URL[#REF] as a person gave it with a flag.
@@ -144,8 +185,11 @@ func namedSource(flag, given string, here bool) (wire.Source, error) {
 	if err := apps.CheckRepository(address); err != nil {
 		return wire.Source{}, fmt.Errorf("%s: %w", flag, err)
 	}
-	if !isURL(address) && !(here && filepath.IsAbs(address)) {
+	if !apps.IsRemote(address) && !here {
 		return wire.Source{}, fmt.Errorf("%s: %s is a folder of this machine, which another cannot read; give a repository's URL", flag, address)
+	}
+	if !apps.IsRemote(address) && !filepath.IsAbs(address) {
+		return wire.Source{}, fmt.Errorf("%s: %s is not an absolute path", flag, address)
 	}
 	if strings.HasPrefix(ref, "-") || strings.ContainsFunc(ref, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return wire.Source{}, fmt.Errorf("%s: %q after # is not a branch, a tag or a commit", flag, ref)

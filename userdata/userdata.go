@@ -67,10 +67,10 @@ type Binary struct {
 const archMark = "{arch}"
 
 // machines are the architectures a binary may be pinned for, and what uname -m
-// calls them as a shell pattern.
+// calls them.
 var machines = map[string]string{
-	"amd64": "x86_64 | amd64",
-	"arm64": "aarch64 | arm64",
+	"amd64": "x86_64",
+	"arm64": "aarch64",
 }
 
 var digestForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -121,4 +121,43 @@ func checkDownload(raw string) error {
 		return fmt.Errorf("binary URL %s is not a plain download; write one like https://example.org/popup-linux-{arch}", raw)
 	}
 	return nil
+}
+
+// For is b with only the architectures an app runs on. None named means any.
+func (b Binary) For(architectures []string) (Binary, error) {
+	if len(architectures) == 0 {
+		return b, nil
+	}
+	pinned := slices.Sorted(maps.Keys(b.SHA256))
+	b.SHA256 = maps.Clone(b.SHA256)
+	maps.DeleteFunc(b.SHA256, func(arch, _ string) bool { return !slices.Contains(architectures, arch) })
+	if len(b.SHA256) == 0 {
+		return Binary{}, fmt.Errorf("the app runs on %s, and popup is pinned for %s only; give --checksums with a SHA-256 for it",
+			strings.Join(architectures, " and "), strings.Join(pinned, " and "))
+	}
+	return b, nil
+}
+
+// sumForm is a line of sha256sum's for a release of popup.
+var sumForm = regexp.MustCompile(`(?m)^([0-9a-f]{64}) [ *](?:.*/)?popup-linux-([a-z0-9]+)\r?$`)
+
+// ParseChecksums reads the SHA-256 of popup by architecture out of what
+// sha256sum wrote for popup-linux-amd64 and popup-linux-arm64. Other files in it
+// are passed over.
+func ParseChecksums(text []byte) (map[string]string, error) {
+	sums := make(map[string]string)
+	for _, m := range sumForm.FindAllSubmatch(text, -1) {
+		sum, arch := string(m[1]), string(m[2])
+		if machines[arch] == "" {
+			continue
+		}
+		if old, twice := sums[arch]; twice && old != sum {
+			return nil, fmt.Errorf("popup-linux-%s is in it twice, with different sums", arch)
+		}
+		sums[arch] = sum
+	}
+	if len(sums) == 0 {
+		return nil, errors.New("no line of it is a SHA-256 of popup-linux-amd64 or popup-linux-arm64, as sha256sum writes them")
+	}
+	return sums, nil
 }

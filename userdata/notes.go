@@ -1,0 +1,39 @@
+package userdata
+
+import (
+	"fmt"
+	"strings"
+
+	"popup/apps"
+	"popup/internal/wire"
+)
+
+// Notes are what whoever launches a plan made by NewPlan should be told, in
+// sentences: what was detected, what is launched that may surprise, when it
+// ends, and which secrets are in the open.
+func Notes(loaded apps.Loaded, o Overrides, plan wire.Plan) []string {
+	var notes []string
+	if loaded.Detected != "" {
+		notes = append(notes, loaded.Detected)
+	}
+	if from, _ := splitRef(o.Origin.Repository); from != "" && o.Service == "" && from != plan.Service.URL {
+		notes = append(notes, fmt.Sprintf("its app.yaml names the service %s, so that is launched and not %s; give --service to launch the latter", plan.Service.URL, from))
+	}
+	if plan.End != nil {
+		zone := plan.End.Zone
+		if zone == "" {
+			zone = "UTC"
+		}
+		notes = append(notes, fmt.Sprintf("it ends %s (%s) and then turns the machine off", plan.End.At, zone))
+	}
+	var open []string
+	for _, name := range loaded.SecretNames() {
+		if plan.Settings[name] != "" {
+			open = append(open, name)
+		}
+	}
+	if len(open) > 0 {
+		notes = append(notes, "settings marked secret are readable by whoever can read this machine's user-data: "+strings.Join(open, ", "))
+	}
+	return notes
+}
