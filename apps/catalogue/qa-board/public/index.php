@@ -14,15 +14,14 @@ answer(function (Archive $archive): array {
     foreach ($archive->days as $date) {
         $days[$date] = Tally::of(array_filter($runs, fn (Run $r): bool => $r->day === $date));
     }
-    return ['Test runs', overview($archive, Tally::of($runs), $days) . dayTable($days) . testList(byTest($runs))];
+    return ['Test runs', overview($archive, Tally::of($runs), $days) . testList(byTest($runs))];
 });
 
 /** @param array<string, Tally> $days the newest first */
 function overview(Archive $archive, Tally $all, array $days): string
 {
     return '<h1>Test runs</h1><p class="lead">' . e($archive->oldest() . ' to ' . $archive->newest()) . ', ' . $all->share() . '.</p>'
-        . '<div class="wide"><section aria-label="Totals">' . figures($all) . '</section>'
-        . Chart::of('Runs a day', array_reverse($days, true)) . '</div>';
+        . figures($all) . '<div class="wide">' . dayTable($days) . Chart::of('Runs a day', array_reverse($days, true)) . '</div>';
 }
 
 /** @param array<string, Tally> $days the newest first */
@@ -30,11 +29,11 @@ function dayTable(array $days): string
 {
     $rows = '';
     foreach ($days as $date => $tally) {
-        $rows .= '<tr><th scope="row"><a href="' . e(dayLink($date)) . '">' . e(day($date)) . '</a></th><td>' . $tally->total . '</td><td>'
+        $rows .= '<tr><th scope="row"><a href="' . e(dayLink($date)) . '"><time datetime="' . e($date) . '">' . e(day($date)) . '</time></a></th><td>' . $tally->total . '</td><td>'
             . $tally->count(Result::Passed) . '</td><td>' . $tally->count(Result::Failed) . '</td><td>' . $tally->other() . '</td></tr>';
     }
-    return '<section><h2>Days</h2><table class="numbers"><thead><tr><th scope="col">Day</th><th scope="col">Runs</th><th scope="col">Passed</th>'
-        . '<th scope="col">Failed</th><th scope="col">Other</th></tr></thead><tbody>' . $rows . '</tbody></table></section>';
+    return '<table class="numbers"><caption>Days</caption><thead><tr><th scope="col">Day</th><th scope="col">Runs</th><th scope="col">Passed</th>'
+        . '<th scope="col">Failed</th><th scope="col">Other</th></tr></thead><tbody>' . $rows . '</tbody></table>';
 }
 
 /**

@@ -18,10 +18,9 @@ answer(function (Archive $archive): array {
     }
     $title = fn (Run $run): string => '<a href="' . e($run->link()) . '">' . e(trim(day($run->day) . ' ' . substr($run->time, 0, 5)))
         . '</a> <span class="about">run ' . e($run->uid) . '</span>';
-    return [$name, '<h1>' . e($name) . '</h1><p class="lead">' . ucfirst($tally->share()) . ' of ' . e($archive->oldest() . ' to ' . $archive->newest()) . '.</p>'
+    return [$name, '<h1>' . e($name) . '</h1><p class="lead">' . ucfirst($tally->share()) . ', ' . e($archive->oldest() . ' to ' . $archive->newest()) . '.</p>'
         . '<nav class="near" aria-label="Other pages"><a href="./">All tests</a></nav>'
-        . '<div class="wide"><section aria-label="Totals">' . figures($tally) . weakSteps($archive, $runs) . '</section>'
-        . Chart::of('Runs of this test a day', $days) . '</div>'
+        . figures($tally) . '<div class="wide">' . Chart::of('Runs of this test a day', $days) . weakSteps($archive, $runs) . '</div>'
         . '<section><h2>Runs</h2>' . runList($runs, $title, $archive) . '</section>'];
 });
 
@@ -47,5 +46,5 @@ function weakSteps(Archive $archive, array $runs): string
     foreach (array_slice($failed, 0, 8, true) as $name => $times) {
         $rows .= '<tr><th scope="row">' . e((string) $name) . '</th><td>' . $times . '</td></tr>';
     }
-    return '<h2>Steps that failed</h2><table class="numbers"><thead><tr><th scope="col">Step</th><th scope="col">In runs</th></tr></thead><tbody>' . $rows . '</tbody></table>';
+    return '<table class="numbers"><caption>Steps that failed</caption><thead><tr><th scope="col">Step</th><th scope="col">In runs</th></tr></thead><tbody>' . $rows . '</tbody></table>';
 }
