@@ -28,6 +28,7 @@ func origin(t *testing.T, ip string, ahead time.Duration, header ...string) stri
 			for i := 0; i+1 < len(header); i += 2 {
 				w.Header().Set(header[i], header[i+1])
 			}
+			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(http.StatusMovedPermanently)
 		}),
 	}}

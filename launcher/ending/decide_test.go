@@ -116,6 +116,13 @@ func TestOwnWarnAndFreeze(t *testing.T) {
 		want(t, e, Warned)
 		time.Sleep(30 * time.Minute)
 		want(t, e, Frozen)
+		end = wire.End{At: "2000-01-01T04:00", Warn: apps.Duration(time.Minute), Freeze: apps.Duration(2 * time.Hour)}
+		if err := e.SetEnd(end); err != nil {
+			t.Fatal(err)
+		}
+		want(t, e, Running)
+		time.Sleep(30 * time.Minute)
+		want(t, e, Frozen) // before the warning, which it is as well
 	})
 }
 
