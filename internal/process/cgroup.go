@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,26 +18,21 @@ import (
 // cgroupPrefix begins the name of every cgroup of ours.
 const cgroupPrefix = "popup-"
 
-// A cgroup is the folder of a control group, from which no process can get away
-// by itself. Empty: there is none, and its methods do nothing.
+// A cgroup is the folder of a control group, from which no process without rights
+// can get away. Empty: there is none, and its methods do nothing.
 type cgroup string
 
-// makeCgroup makes one below our own and puts pid into it. It returns an empty
-// one where that is not ours to do: without root, or without version 2.
-func makeCgroup(name string, pid int) cgroup {
-	parent := ownCgroup()
-	if parent == "" {
-		return ""
-	}
-	c := cgroup(filepath.Join(parent, cgroupPrefix+name))
-	if os.Mkdir(string(c), 0o755) != nil {
-		return ""
+// make makes the group and puts pid into it. It reports false where that is not
+// ours to do: without root, or without version 2.
+func (c cgroup) make(pid int) bool {
+	if c == "" || os.Mkdir(string(c), 0o755) != nil {
+		return false
 	}
 	if os.WriteFile(c.file("cgroup.procs"), []byte(strconv.Itoa(pid)), 0) != nil {
 		_ = c.remove() // it is empty
-		return ""
+		return false
 	}
-	return c
+	return true
 }
 
 func (c cgroup) file(name string) string { return filepath.Join(string(c), name) }
@@ -68,11 +65,25 @@ func (c cgroup) pids() []int {
 	return pids
 }
 
-// remove removes the group, and the groups that were made below it.
+// remove removes the group, and the groups that were made below it. A process
+// that was killed may be in it for a moment more.
 func (c cgroup) remove() error {
 	if c == "" {
 		return nil
 	}
+	deadline := time.Now().Add(killWait)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := c.removeOnce()
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+			return err
+		}
+		<-tick.C
+	}
+}
+
+func (c cgroup) removeOnce() error {
 	var below []string
 	_ = filepath.WalkDir(string(c), func(path string, d fs.DirEntry, err error) error { // rmdir tells of what is left
 		if err == nil && d.IsDir() {
@@ -80,8 +91,8 @@ func (c cgroup) remove() error {
 		}
 		return nil
 	})
-	for i := len(below) - 1; i >= 0; i-- {
-		if err := unix.Rmdir(below[i]); err != nil && !errors.Is(err, unix.ENOENT) {
+	for _, path := range slices.Backward(below) {
+		if err := unix.Rmdir(path); err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("remove cgroup: %w", err)
 		}
 	}

@@ -63,25 +63,33 @@ func (f family) end() (int, error) {
 		if len(left) == 0 {
 			return len(seen), nil
 		}
+		for _, pid := range left {
+			seen[pid] = true
+		}
 		f.cgroup.kill()
 		if f.led {
 			_ = syscall.Kill(-f.leader, syscall.SIGKILL) // the whole group at once; what it misses comes next
 		}
-		var errs []error
-		for _, pid := range left {
-			seen[pid] = true
-			errs = append(errs, f.killMember(pid))
-		}
+		err := f.signal(syscall.SIGKILL)
 		if time.Now().After(deadline) {
-			return len(seen), errors.Join(fmt.Errorf("processes %v do not end though they were killed", left), errors.Join(errs...))
+			return len(seen), errors.Join(fmt.Errorf("processes %v do not end though they were killed", left), err)
 		}
 		<-tick.C
 	}
 }
 
-// killMember kills one process. It holds on to the process before it asks once
-// more whether it is of the family, so that it cannot be another by then.
-func (f family) killMember(pid int) error {
+// signal sends sig to each of the family.
+func (f family) signal(sig syscall.Signal) error {
+	var errs []error
+	for _, pid := range f.members() {
+		errs = append(errs, f.signalMember(pid, sig))
+	}
+	return errors.Join(errs...)
+}
+
+// signalMember holds on to the process before it asks once more whether it is of
+// the family, so that it cannot be another by then.
+func (f family) signalMember(pid int, sig syscall.Signal) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return nil
@@ -93,9 +101,9 @@ func (f family) killMember(pid int) error {
 	if !f.has(pid, f.cgroup.pids()) {
 		return nil
 	}
-	err = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	err = unix.PidfdSendSignal(fd, sig, nil, 0)
 	if err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("kill process %d: %w", pid, err)
+		return fmt.Errorf("signal process %d: %w", pid, err)
 	}
 	return nil
 }

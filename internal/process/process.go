@@ -150,6 +150,9 @@ func (p *Process) admit(spec Spec, gate io.WriteCloser) error {
 			return err
 		}
 	}
+	if !p.family.cgroup.make(p.PID()) {
+		p.family.cgroup = ""
+	}
 	env := append(append([]string{}, spec.Env...), tokenName+"="+r.Token)
 	return errors.Join(sandbox.OpenGate(gate, env), gate.Close())
 }

@@ -26,8 +26,7 @@ type record struct {
 	Cgroup    string `json:"cgroup,omitempty"` // its folder; empty: it has none of its own
 }
 
-// newRecord describes the waiting process pid, and puts it into a cgroup of its
-// own where that can be had.
+// newRecord describes the waiting process pid. The cgroup it names is yet to be made.
 func newRecord(name string, pid int) (record, error) {
 	boot, err := bootID()
 	if err != nil {
@@ -38,7 +37,9 @@ func newRecord(name string, pid int) (record, error) {
 		return record{}, fmt.Errorf("identify process %d: %w", pid, err)
 	}
 	r := record{Name: name, PID: pid, StartTime: stat.start, BootID: boot, Token: strings.ToLower(rand.Text())}
-	r.Cgroup = string(makeCgroup(name+"-"+r.Token, pid))
+	if parent := ownCgroup(); parent != "" {
+		r.Cgroup = filepath.Join(parent, cgroupPrefix+name+"-"+r.Token)
+	}
 	return r, nil
 }
 

@@ -11,8 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Stop ends the program and everything it started: TERM to its group, and KILL
-// to all that is left when Grace or ctx is over. It returns when they are gone.
+// Stop ends the program and everything it started: TERM to its group, when the
+// program itself has ended also to what left the group, and KILL to all that is
+// left when Grace or ctx is over. It returns when they are gone.
 // It may be called again, and after the program ended by itself. An error says
 // what could not be ended.
 func (p *Process) Stop(ctx context.Context) error {
@@ -91,6 +92,7 @@ func (p *Process) awaitFamily() {
 	default:
 		return
 	}
+	_ = p.family.signal(syscall.SIGTERM) // what cannot be asked is killed in the end
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for len(p.family.members()) > 0 {
