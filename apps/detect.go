@@ -54,7 +54,7 @@ func detectServe(folder fs.FS, m *Manifest) (seen string, err error) {
 	for _, dir := range []string{".", "public"} {
 		if isFile(folder, path.Join(dir, "index.php")) {
 			m.Serve = Serve{Type: ServePHP, PublishPath: published(dir)}
-			m.Packages = Packages{Apt: []string{"php-fpm"}, Dnf: []string{"php-fpm"}, Zypper: []string{"php8-fpm"}}
+			m.Packages = Packages{Apt: []string{"php-fpm"}, Dnf: []string{"php-fpm"}, Apk: []string{"php83-fpm"}, Zypper: []string{"php8-fpm"}}
 			return "detected a PHP app: there is " + path.Join(dir, "index.php"), nil
 		}
 	}

@@ -11,10 +11,10 @@ func nearest(word string, known []string) string {
 		return ""
 	}
 	plain := plainWord(word)
-	best, least := "", len(plain)/3+1
+	best, near := "", max(len(plain)/3, 1)+1
 	for _, k := range known {
-		if d := distance(plain, plainWord(k)); d < least || d == least && best == "" {
-			best, least = k, d
+		if d := distance(plain, plainWord(k)); d < near {
+			best, near = k, d
 		}
 	}
 	return best

@@ -18,8 +18,9 @@ import (
 const MaxSize = 256 << 10
 
 const (
-	maxNesting  = 32  // of lists and mappings on one line
-	maxProblems = 100 // are listed; the rest is counted
+	maxNesting  = 32   // of lists and mappings on one line
+	maxKeys     = 4096 // the parser's time grows with the square of them
+	maxProblems = 100  // are listed; the rest is counted
 )
 
 // Parse reads and validates a manifest; name is what its file is called in
@@ -102,7 +103,7 @@ func notText(text []byte) int {
 
 // refuseTokens refuses what makes YAML large or deep out of a short text, before a parser recurses into it.
 func refuseTokens(tokens token.Tokens) *Problem {
-	depth, dashes, line := 0, 0, 0
+	depth, dashes, line, keys := 0, 0, 0, 0
 	for _, t := range tokens {
 		at := func(message, hint string) *Problem {
 			return &Problem{Line: t.Position.Line, Column: max(t.Position.Column, 1), Message: message, Hint: hint}
@@ -125,6 +126,11 @@ func refuseTokens(tokens token.Tokens) *Problem {
 			depth--
 		case token.SequenceEntryType:
 			dashes++
+		case token.MappingValueType:
+			keys++
+		}
+		if keys > maxKeys {
+			return at(fmt.Sprintf("holds more than %d keys", maxKeys), "data belongs into data, not into the manifest")
 		}
 		if depth > maxNesting || dashes > maxNesting {
 			return at("is nested too deep", fmt.Sprintf("a manifest needs no more than %d levels", maxNesting))

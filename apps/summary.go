@@ -3,13 +3,14 @@ package apps
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"strings"
 )
 
 // Summary says in a sentence what would run.
 func (m Manifest) Summary() string {
 	m = m.WithDefaults()
-	said := []string{fmt.Sprintf("%s (%s) %s", m.ID, m.Name, m.Serve.summary())}
+	said := []string{fmt.Sprintf("%s (%s) %s", m.ID, m.Name, m.Serve.summary(m.Service.RootDir))}
 	if m.Service.Repository != "" {
 		said = append(said, "code from "+m.Service.Repository)
 	}
@@ -26,19 +27,16 @@ func (m Manifest) Summary() string {
 	return strings.Join(append(said, check), "; ")
 }
 
-func (s Serve) summary() string {
+func (s Serve) summary(rootDir string) string {
+	folder := path.Join(rootDir, s.PublishPath)
+	if folder == "" {
+		folder = "its root folder"
+	}
 	switch s.Type {
 	case ServeCommand:
 		return "runs " + quote(s.StartCommand)
 	case ServePHP:
-		return "runs PHP in " + folderName(s.PublishPath)
+		return "runs PHP in " + folder
 	}
-	return "serves the files in " + folderName(s.PublishPath)
-}
-
-func folderName(dir string) string {
-	if dir == "" {
-		return "its root folder"
-	}
-	return dir
+	return "serves the files in " + folder
 }

@@ -25,6 +25,9 @@ func checkLine(s string, most int) error {
 
 // checkText checks a text that may have several lines.
 func checkText(s string, most int) error {
+	if !utf8.ValidString(s) {
+		return flaw{"is not UTF-8", "write plain text"}
+	}
 	if strings.ContainsFunc(s, func(r rune) bool { return isControl(r) && r != '\t' }) {
 		return flaw{quote(s) + " holds a control character", "write plain text"}
 	}

@@ -76,7 +76,7 @@ func (c *checker) is(field, value string, check func(string) error) {
 }
 
 func (c *checker) required(field, value, hint string) {
-	if value == "" {
+	if strings.TrimSpace(value) == "" {
 		c.bad(field, "is missing", hint)
 	}
 }

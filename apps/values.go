@@ -146,17 +146,15 @@ func sizeFactor(unit string) (int64, error) {
 	return 0, flaw{"has the unknown unit " + quote(unit), ""}
 }
 
-// String is the shortest exact way to write s: 500 MB, 2 GiB, or 4097.
+// String is exact, with the unit that needs the smallest number: 500 MB, 2 GiB, or 4097.
 func (s Size) String() string {
-	best := strconv.FormatInt(int64(s), 10)
+	least, unit := int64(s), ""
 	for _, u := range sizeUnits {
-		if s != 0 && int64(s)%u.bytes == 0 {
-			if text := fmt.Sprintf("%d %s", int64(s)/u.bytes, u.name); len(text) < len(best) {
-				best = text
-			}
+		if n := int64(s) / u.bytes; n*u.bytes == int64(s) && n < least {
+			least, unit = n, " "+u.name
 		}
 	}
-	return best
+	return strconv.FormatInt(least, 10) + unit
 }
 
 // MarshalText is String.
