@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -89,7 +88,7 @@ tear_down	Gives everything back
 `
 
 func TestSampleIsCurrent(t *testing.T) {
-	path := filepath.Join(shipped("qa-board"), "sample", archiveName)
+	path := sampleArchive()
 	want := sampleFiles()
 	if *update {
 		if err := os.WriteFile(path, packSample(t, want), 0o644); err != nil {

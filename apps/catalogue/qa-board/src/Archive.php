@@ -23,14 +23,17 @@ final class NotFound extends \RuntimeException
  */
 final class Archive
 {
-    private const MAX_DAYS = 62;
-    private const MAX_RUNS = 2000; // of a day
+    public const MAX_DAYS = 31;
+    public const MAX_RUNS = 1000; // of a day
     private const MAX_LIST = 256 << 10; // bytes, as the following
     private const MAX_LINE = 4 << 10;
     private const MAX_PAGE = 256 << 10;
 
     private const TEST = '[A-Za-z0-9_][A-Za-z0-9_.+-]{0,119}';
     private const UID = '\d{1,12}';
+
+    /** Whether there is more than is shown, as far as it was looked at. */
+    public bool $cut = false;
 
     /** @var array<string, list<array{string, string}>> test and uid by day */
     private array $listed = [];
@@ -61,7 +64,9 @@ final class Archive
             throw new NoData('The data holds no day: no file is named like this_date_test_list_2013-06-20.lst.');
         }
         rsort($days);
-        return new self($real, array_slice($days, 0, self::MAX_DAYS));
+        $archive = new self($real, array_slice($days, 0, self::MAX_DAYS));
+        $archive->cut = count($days) > self::MAX_DAYS;
+        return $archive;
     }
 
     public function newest(): string
@@ -138,6 +143,7 @@ final class Archive
     {
         $list = $this->file("this_date_test_list_$day.lst", self::MAX_LIST) ?? '';
         preg_match_all('/^(' . self::TEST . ')[ \t]+(' . self::UID . ')[ \t]*\r?$/m', $list, $lines, PREG_SET_ORDER);
+        $this->cut = $this->cut || count($lines) > self::MAX_RUNS;
         $ids = [];
         foreach (array_slice($lines, 0, self::MAX_RUNS) as [, $test, $uid]) {
             $ids["$test $uid"] = [$test, $uid];

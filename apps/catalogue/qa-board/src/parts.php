@@ -17,6 +17,9 @@ function layout(string $title, string $body, ?Archive $archive): string
     $newest = $archive?->newest();
     $fresh = $newest === null ? '' : '<p class="fresh">Data of <time datetime="' . e($newest) . '">' . e($newest) . '</time></p>';
     $end = $newest === null ? '' : '<p>Board complete: data of ' . e($newest) . '.</p>';
+    if ($archive?->cut) {
+        $end .= '<p>Only the newest ' . Archive::MAX_DAYS . ' days, and the first ' . number_format(Archive::MAX_RUNS) . ' runs of each, are shown.</p>';
+    }
     return '<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -1,0 +1,150 @@
+package catalogue
+
+import (
+	"bytes"
+	"net"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"popup/launcher/front"
+)
+
+// startFPM starts php-fpm (Debian's php-fpm package) and returns its socket. It
+// reads no php.ini: what the board shows it shows with PHP's core alone.
+func startFPM(t testing.TB) string {
+	t.Helper()
+	programs, err := filepath.Glob("/usr/sbin/php-fpm*")
+	if err != nil || len(programs) == 0 {
+		t.Fatal("php-fpm is not installed: apt-get install php-fpm")
+	}
+	dir, err := os.MkdirTemp("", "fpm") // t.TempDir's paths are too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket, config := filepath.Join(dir, "s"), filepath.Join(dir, "conf")
+	args := []string{"-n", "-F", "-y", config}
+	owner := ""
+	if os.Geteuid() == 0 {
+		args, owner = append(args, "-R"), "user = root\ngroup = root\n"
+	}
+	conf := "[global]\nerror_log = " + filepath.Join(dir, "log") + "\n[www]\nlisten = " + socket + "\n" + owner +
+		"pm = static\npm.max_children = 4\nphp_admin_value[cgi.fix_pathinfo] = 0\nphp_admin_value[log_errors] = 1\n" +
+		"php_value[error_reporting] = 32767\nphp_value[display_errors] = 0\n"
+	if err := os.WriteFile(config, []byte(conf), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(programs[len(programs)-1], args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		cmd.Wait()
+	})
+	until(t, "php-fpm listens", func() bool {
+		conn, err := net.Dial("unix", socket)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	return socket
+}
+
+// A board is a served qa-board.
+type board struct {
+	url string
+	log *lockedBuffer // what PHP said on its error stream
+}
+
+// serveBoard serves a view of the shipped board with data mounted, or without
+// when data is empty, through the front that an instance has.
+func serveBoard(t testing.TB, socket, data string) *board {
+	t.Helper()
+	view := t.TempDir()
+	for _, folder := range []string{"public", "src"} {
+		if err := os.CopyFS(filepath.Join(view, folder), os.DirFS(filepath.Join(shipped("qa-board"), folder))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if data != "" {
+		if err := os.Symlink(data, filepath.Join(view, "data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return serveView(t, socket, view)
+}
+
+func serveView(t testing.TB, socket, view string) *board {
+	t.Helper()
+	release, err := os.OpenRoot(view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { release.Close() })
+	b := &board{log: &lockedBuffer{}}
+	handler, err := front.PHP(front.PHPOptions{
+		Address: socket, View: view, Release: release, PublishPath: "public", Index: "index.php", Stderr: b.log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	b.url = server.URL
+	return b
+}
+
+// silent fails the test when PHP complained.
+func (b *board) silent(t testing.TB) {
+	t.Helper()
+	if log := b.log.String(); log != "" {
+		t.Errorf("PHP complained: %.2000s", log)
+	}
+}
+
+// page gets a page, which must be whole.
+func (b *board) page(t testing.TB, path string) string {
+	t.Helper()
+	status, body := get(t, b.url+path)
+	if status != 200 || !bytes.Contains([]byte(body), []byte("Board complete: ")) {
+		t.Fatalf("GET %s: %d, whole page expected:\n%.600s\n%s", path, status, body, b.log)
+	}
+	return body
+}
+
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatal("waited in vain: " + what)
+}
+
+// lockedBuffer takes what several requests write at once.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
