@@ -5,8 +5,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 )
 
 // Draft is the text of an app.yaml for a folder that has none, with comments for
@@ -86,9 +84,12 @@ func draftText(m Manifest) ([]byte, error) {
 	if m.HealthCheck == (HealthCheck{}) {
 		m.HealthCheck.HTTPPath = "/"
 	}
-	plain, err := yaml.Marshal(m)
+	plain, err := marshal(m)
 	if err != nil {
-		return nil, fmt.Errorf("draft %s: %w", FileName, err)
+		return nil, err
+	}
+	if plain[0] == '{' {
+		return plain, nil // JSON has no place for comments
 	}
 	var b strings.Builder
 	for line := range strings.Lines(string(plain)) {

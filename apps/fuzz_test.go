@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -31,7 +30,7 @@ func FuzzParse(f *testing.F) {
 		if err := m.Validate(); err != nil {
 			t.Fatalf("parsed, but is not valid: %v", err)
 		}
-		again, err := yaml.Marshal(m)
+		again, err := marshal(m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,6 +80,11 @@ func FuzzWrite(f *testing.F) {
 	f.Add("- x: 'y' # z", "one\n\n  two \n")
 	f.Add("true", "0x10")
 	f.Add("é 😀", "\n lead")
+	f.Add("? x", "\tx: y\n\tz")
+	f.Add("?", "-\tx")
+	f.Add("...", "---")
+	f.Add("~", "\u00a0")
+	f.Add("x:", ":\tx")
 	f.Fuzz(func(t *testing.T, line, text string) {
 		m := Manifest{
 			ManifestVersion: ManifestVersion, ID: "x", Name: line, Description: text, Keywords: []string{line, text}, License: line,
@@ -90,7 +94,7 @@ func FuzzWrite(f *testing.F) {
 		if m.Validate() != nil {
 			return
 		}
-		written, err := yaml.Marshal(m)
+		written, err := marshal(m)
 		if err != nil {
 			t.Fatal(err)
 		}
