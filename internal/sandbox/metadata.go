@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -57,7 +58,9 @@ func closeMetadata(uid uint32) error {
 	})
 	conn.FlushChain(chain)
 	for _, address := range metadataAddresses {
-		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: refuse(uid, address)})
+		for _, exprs := range refuse(uid, address) {
+			conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: exprs})
+		}
 	}
 	return conn.Flush()
 }
@@ -82,21 +85,29 @@ func openMetadata(uid uint32) error {
 
 func chainName(uid uint32) string { return fmt.Sprintf("user-%d", uid) }
 
-// refuse matches what uid sends to address and answers at once that nobody is there.
-func refuse(uid uint32, address netip.Addr) []expr.Any {
+// refuse is the rules that answer at once whatever uid sends to address. A TCP
+// connection is reset: Linux does not heed an ICMP answer that arrives while it
+// is still sending, and tries once more a second later.
+func refuse(uid uint32, address netip.Addr) [][]expr.Any {
 	family, offset := byte(unix.NFPROTO_IPV4), uint32(16) // of the destination, in the header
 	if address.Is6() {
 		family, offset = unix.NFPROTO_IPV6, 24
 	}
-	return []expr.Any{
-		&expr.Meta{Key: expr.MetaKeySKUID, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(uid)},
-		&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{family}},
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: uint32(address.BitLen() / 8)},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: address.AsSlice()},
-		&expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_PORT_UNREACH},
+	match := slices.Concat(
+		equal(&expr.Meta{Key: expr.MetaKeySKUID, Register: 1}, binaryutil.NativeEndian.PutUint32(uid)),
+		equal(&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1}, []byte{family}),
+		equal(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: uint32(address.BitLen() / 8)}, address.AsSlice()),
+	)
+	tcp := equal(&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, []byte{unix.IPPROTO_TCP})
+	return [][]expr.Any{
+		slices.Concat(match, tcp, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}),
+		slices.Concat(match, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_PORT_UNREACH}}),
 	}
+}
+
+// equal goes on with a rule when what load puts into register 1 is value.
+func equal(load expr.Any, value []byte) []expr.Any {
+	return []expr.Any{load, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: value}}
 }
 
 func explainFirewall(err error) error {

@@ -36,7 +36,7 @@ func EnsureUser(name string) (User, error) {
 	if os.Geteuid() != 0 {
 		return User{}, fmt.Errorf("create user %s: only root may create a user; start popup as root, or create it by hand", name)
 	}
-	if err := createUser(name); err != nil {
+	if err := createUser(name, findTool); err != nil {
 		if found, lookupErr := lookupUser(name); lookupErr == nil {
 			return found, nil // somebody else made it meanwhile
 		}
@@ -65,18 +65,18 @@ func lookupUser(name string) (User, error) {
 var errNoUserTool = errors.New("this machine has neither useradd nor busybox adduser; install the package passwd (or shadow), or create the user by hand")
 
 // createUser uses what the machine has: useradd nearly everywhere, busybox on Alpine.
-func createUser(name string) error {
-	if useradd, ok := findTool("useradd"); ok {
+func createUser(name string, find func(string) (string, bool)) error {
+	if useradd, ok := find("useradd"); ok {
 		return runTool(useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
-			"--shell", nologin(), "--comment", "an app that popup runs", name)
+			"--shell", nologin(find), "--comment", "an app that popup runs", name)
 	}
-	addgroup, group := findTool("addgroup")
-	adduser, account := findTool("adduser")
+	addgroup, group := find("addgroup")
+	adduser, account := find("adduser")
 	if !group || !account {
 		return errNoUserTool
 	}
 	groupErr := runTool(addgroup, "-S", name) // also fails when the group is there, and then adduser takes it
-	if err := runTool(adduser, "-S", "-D", "-H", "-h", "/nonexistent", "-s", nologin(), "-G", name, name); err != nil {
+	if err := runTool(adduser, "-S", "-D", "-H", "-h", "/nonexistent", "-s", nologin(find), "-G", name, name); err != nil {
 		return errors.Join(err, groupErr)
 	}
 	return nil
@@ -97,8 +97,8 @@ func findTool(name string) (string, bool) {
 	return "", false
 }
 
-func nologin() string {
-	if path, ok := findTool("nologin"); ok {
+func nologin(find func(string) (string, bool)) string {
+	if path, ok := find("nologin"); ok {
 		return path
 	}
 	return "/bin/false"
