@@ -9,8 +9,8 @@ import (
 
 // Draft is the text of an app.yaml for a folder that has none, with comments for
 // the person who goes on from there, and a sentence that says what was seen. For
-// the checkout of a repository, its address is given and becomes the service's;
-// else it is empty. The error is fs.ErrExist when there is an app.yaml, Problems
+// the checkout of a repository, its address (with or without #REF) is given and
+// becomes the service's; else it is empty. The error is fs.ErrExist when there is an app.yaml, Problems
 // when what was recognised is at fault.
 func Draft(dir, repository string) (text []byte, seen string, err error) {
 	dir, err = filepath.Abs(dir)
@@ -18,6 +18,7 @@ func Draft(dir, repository string) (text []byte, seen string, err error) {
 		return nil, "", fmt.Errorf("draft %s: %w", FileName, err)
 	}
 	name := filepath.Base(dir)
+	repository, branch, _ := strings.Cut(repository, "#")
 	if repository != "" {
 		name = repositoryName(repository)
 	}
@@ -30,7 +31,7 @@ func Draft(dir, repository string) (text []byte, seen string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	draft.Service.Repository = repository
+	draft.Service.Repository, draft.Service.Branch = repository, branch
 	text, err = draftText(draft.Manifest)
 	return text, draft.Detected, err
 }

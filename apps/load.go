@@ -44,8 +44,8 @@ func Load(name string) (Loaded, error) {
 	return inFolder(dir, func(folder fs.FS) (Loaded, error) { return readManifest(folder, base, name, false) })
 }
 
-// LoadCheckout reads the manifest of dir, a checkout of repository: its app.yaml,
-// else the one the catalogue has for that repository, else what is detected.
+// LoadCheckout reads the manifest of dir, a checkout of repository (its address,
+// with or without #REF): its app.yaml, else the one the catalogue has for that repository, else what is detected.
 // Files are named in messages as they are in the repository. A manifest from a
 // server may not name folders of this machine.
 func LoadCheckout(dir, repository string) (Loaded, error) {
@@ -53,6 +53,7 @@ func LoadCheckout(dir, repository string) (Loaded, error) {
 	if err != nil {
 		return Loaded{}, fmt.Errorf("read manifest: %w", err)
 	}
+	repository, _, _ = strings.Cut(repository, "#")
 	return loadFolder(dir, FileName, repositoryName(repository), repository)
 }
 

@@ -6,14 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"popup/apps"
 )
 
-// fetchFunc brings a repository's default branch into a temporary folder, which
+// fetchFunc brings a repository (URL or URL#REF) into a temporary folder, which
 // cleanup removes. cleanup is nil only when there is an error.
-type fetchFunc func(ctx context.Context, url string) (dir string, cleanup func(), err error)
+type fetchFunc func(ctx context.Context, address string) (dir string, cleanup func(), err error)
 
 func newCheckCommand(fetch fetchFunc) *cobra.Command {
 	var asJSON bool
@@ -54,11 +55,12 @@ func loadArgument(ctx context.Context, arg string, fetch fetchFunc) (apps.Loaded
 }
 
 // fetchArgument fetches a repository named on the command line.
-func fetchArgument(ctx context.Context, url string, fetch fetchFunc) (dir string, cleanup func(), err error) {
+func fetchArgument(ctx context.Context, arg string, fetch fetchFunc) (dir string, cleanup func(), err error) {
+	url, _, _ := strings.Cut(arg, "#")
 	if err := apps.CheckRepository(url); err != nil {
 		return "", nil, usageError{fmt.Errorf("the repository's address %w", err)}
 	}
-	return fetch(ctx, url)
+	return fetch(ctx, arg)
 }
 
 // checkResult is what check prints as JSON.
