@@ -97,6 +97,7 @@ func TestRetryAfterIsBounded(t *testing.T) {
 // A browser that watches sees every change, and is told when to come for the app.
 func TestEvents(t *testing.T) {
 	f := bootFront(t)
+	f.beat = time.Hour // a change is told at once
 	srv := httptest.NewServer(f)
 	defer srv.Close()
 	resp, err := http.Get(srv.URL + "/.well-known/popup/events")

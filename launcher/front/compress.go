@@ -27,7 +27,7 @@ func accepted(header string) encoding {
 		weight := 1.0
 		if q, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(params)), "q="); ok {
 			v, err := strconv.ParseFloat(q, 64)
-			if err != nil || !(v >= 0 && v <= 1) {
+			if err != nil {
 				v = 0
 			}
 			weight = v

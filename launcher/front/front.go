@@ -63,6 +63,7 @@ type Front struct {
 	streamsDone chan struct{} // closed by EndStreams
 	endStreams  sync.Once
 	streams     chan struct{} // one token a live event stream
+	beat        time.Duration // between events of a stream on which nothing changed
 }
 
 // New returns a Front that shows the boot page until the first Flip.
@@ -91,6 +92,7 @@ func New(o Options) *Front {
 		idle:        make(chan struct{}),
 		streamsDone: make(chan struct{}),
 		streams:     make(chan struct{}, maxStreams),
+		beat:        eventBeat,
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 func FuzzCGIAnswer(f *testing.F) {
 	for _, seed := range []string{
 		"Content-Type: text/html\r\n\r\n<p>", "Status: 404 Not Found\n\nx", "Location: /a\r\n\r\n", "Status: 204\r\n\r\nbody", "Status: 99\r\n\r\n", "Status: x\r\n\r\n",
-		"\r\n\r\n", "\n", "no colon\r\n\r\n", "A: b\r\n c: folded\r\n\r\n", "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nx", ": empty\r\n\r\n", "X: " + strings.Repeat("y", 70<<10),
+		"\r\n\r\n", "\n", "no colon\r\n\r\n", "A: b\r\n c: folded\r\n\r\n", "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nx", ": empty\r\n\r\n",
 	} {
 		f.Add([]byte(seed), 7)
 	}

@@ -62,7 +62,7 @@ func (f *Front) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	beat := time.NewTicker(eventBeat)
+	beat := time.NewTicker(f.beat)
 	defer beat.Stop()
 	limit := time.NewTimer(streamLimit)
 	defer limit.Stop()

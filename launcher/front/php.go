@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path"
@@ -105,10 +104,10 @@ func (p *php) find(urlPath string) (script, verdict) {
 		if !ok || pl.from != fromRelease {
 			break // the files' handler knows what to say
 		}
-		if p.tree.ownScript(pl.name) {
+		if pl.isScript() {
 			return script{pl.name, clean[:end], clean[end:] + trailing(urlPath)}, runScript
 		}
-		if st, err := p.tree.release.Stat(pl.name); err != nil || !st.IsDir() {
+		if st, err := pl.root.Stat(pl.name); err != nil || !st.IsDir() {
 			return script{}, nothingThere // its source is not shown either
 		}
 	}
@@ -123,13 +122,13 @@ func (p *php) findIndex(clean, urlPath string) (script, verdict) {
 	for _, index := range p.index {
 		name := path.Join(clean, index)
 		pl, ok := p.tree.locate(name)
-		if !ok || pl.from != fromRelease {
+		if !ok {
 			continue
 		}
-		if p.tree.ownScript(pl.name) {
+		if pl.isScript() {
 			return script{pl.name, name, ""}, runScript
 		}
-		if st, err := p.tree.release.Stat(pl.name); err == nil && st.Mode()&fs.ModeType == 0 && !isPHP(index) {
+		if st, err := pl.root.Stat(pl.name); err == nil && st.Mode().IsRegular() && !isPHP(index) {
 			break // index.html stands before index.php in this list
 		}
 	}

@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // A reader who leaves frees the PHP process, of which this pool has one.
@@ -34,6 +36,63 @@ func TestPHPEndsWhenTheReaderLeaves(t *testing.T) {
 	resp.Body.Close()
 	if w := ask(h, "GET", "/"); w.Code != 200 || w.Body.String() != "ok" {
 		t.Errorf("after it: %d %q", w.Code, w.Body)
+	}
+}
+
+// A script that says nothing does not hold the check of it, or a drain.
+func TestPHPIsNotWaitedForBeyondTheRequest(t *testing.T) {
+	fpm := startFPM(t, 1)
+	h := fpm.handler(t, plant(t, map[string]string{"index.php": `<?php sleep(20);`}), PHPOptions{})
+	begun := time.Now()
+	err := Check(t.Context(), h, HealthCheck{Timeout: 100 * time.Millisecond})
+	if err == nil || err.Error() != "GET / was not answered within 100ms" {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("the check took %s", took)
+	}
+}
+
+// An app that answers before it has read the body is answered for, though it
+// keeps the connection and never reads the rest.
+func TestFastCGIEndsWithItsAnswer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	head := "Content-Type: text/plain\r\n\r\nearly"
+	answer := append([]byte{1, fcgiStdout, 0, 1, 0, byte(len(head)), 0, 0}, head...)
+	answer = append(answer, 1, fcgiEndRequest, 0, 1, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	var wg sync.WaitGroup
+	done := make(chan struct{})
+	wg.Go(func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		conn.Write(answer)
+		<-done
+	})
+	stderr := &lockedBuffer{}
+	w := httptest.NewRecorder()
+	call := fcgiCall{network: "tcp", address: l.Addr().String(), body: bytes.NewReader(make([]byte, 64<<20)), stderr: stderr}
+	if err := call.do(httptest.NewRequest("POST", "/", nil), &cgiWriter{w: w}); err != nil || w.Body.String() != "early" || stderr.String() != "" {
+		t.Errorf("%v, %q, error stream %q", err, w.Body, stderr)
+	}
+	close(done)
+	wg.Wait()
+}
+
+func TestCGIHeaderIsBounded(t *testing.T) {
+	w := httptest.NewRecorder()
+	c := &cgiWriter{w: w, stop: func() {}}
+	if _, err := c.ReadFrom(strings.NewReader("X: " + strings.Repeat("y", maxCGIHeader))); err != nil {
+		t.Fatal(err)
+	}
+	if c.err == nil || c.err.Error() != "php answered with a header of more than 64 KiB" || c.begun {
+		t.Errorf("%v, begun %v", c.err, c.begun)
 	}
 }
 

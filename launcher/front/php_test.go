@@ -111,6 +111,9 @@ func TestPHP(t *testing.T) {
 		})
 	}
 	wantStatus(t, ask(front, "HEAD", "/both/"), 200)
+	if w := ask(h, "GET", "/", "Proxy", "http://evil.example"); strings.Contains(w.Body.String(), "HTTP_PROXY") {
+		t.Error("the handler by itself passes Proxy on")
+	}
 	if strings.Contains(stderr.String(), "gofast") || strings.Contains(stderr.String(), "closed") {
 		t.Errorf("the error stream holds what PHP did not say: %s", stderr)
 	}
@@ -173,7 +176,7 @@ func TestPHPRunsNothingThatWasUploaded(t *testing.T) {
 	data := plant(t, map[string]string{"d.php": code, "index.php": code})
 	view := plant(t, map[string]string{
 		"index.php": "<?php echo 'own';", "uploads": "->" + state, "data": "->" + data, "outside.php": "->" + state + "/x.php", "picture.jpg": code,
-		"inside.php": "->index.php", "alias": "->uploads", "sub/index.php": "->../index.php",
+		"own/inner.php": "<?php echo 'inner';", "ownlink": "->own", "inside.php": "->index.php", "alias": "->uploads", "sub/index.php": "->../index.php",
 	})
 	h := fpm.handler(t, view, PHPOptions{Mounts: []Mount{
 		{Path: "uploads", Root: openRoot(t, state), Kind: MountState}, {Path: "data", Root: openRoot(t, data)},
@@ -196,12 +199,15 @@ func TestPHPRunsNothingThatWasUploaded(t *testing.T) {
 			t.Errorf("a script ran in %s", dir)
 		}
 	}
-	for path, want := range map[string]string{"/": "own", "/index.php": "own", "/index.php/uploads/x.php": "own", "/index.php/.hidden": "own"} {
+	for path, want := range map[string]string{"/": "own", "/index.php": "own", "/index.php/uploads/x.php": "own", "/index.php/.hidden": "own", "/own/inner.php": "inner"} {
 		if w := ask(h, "GET", path); w.Code != 200 || w.Body.String() != want {
 			t.Errorf("%s: %d %q, want %q", path, w.Code, w.Body, want)
 		}
 	}
-	for _, path := range []string{"/inside.php", "/outside.php", "/sub/"} {
+	if w := ask(h, "GET", "/uploads/x.php"); w.Code != 200 || w.Body.String() != code || w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
+		t.Errorf("an upload is not sent as the text it is: %d %q %v", w.Code, w.Body, w.Header())
+	}
+	for _, path := range []string{"/inside.php", "/outside.php", "/sub/", "/ownlink/inner.php"} {
 		if w := ask(h, "GET", path); w.Code != 404 {
 			t.Errorf("%s, a link: %d %q", path, w.Code, w.Body)
 		}

@@ -103,7 +103,7 @@ const (
 )
 
 // locate returns the place of a request's path. It refuses what is never
-// served: dot files (but .well-known), the manifest, and names no file can have.
+// served: dot files (but .well-known), the manifest, and the app's databases.
 func (t *tree) locate(urlPath string) (place, bool) {
 	clean := strings.TrimPrefix(path.Clean("/"+urlPath), "/")
 	if hidden(clean) {
@@ -140,9 +140,6 @@ func (t *tree) resolve(name string) place {
 }
 
 func hidden(clean string) bool {
-	if strings.ContainsRune(clean, 0) {
-		return true
-	}
 	for segment := range strings.SplitSeq(clean, "/") {
 		if strings.HasPrefix(segment, ".") && segment != ".well-known" {
 			return true
@@ -193,20 +190,20 @@ func missing(err error) bool {
 	return true
 }
 
-// ownScript says whether name is a regular .php file of the release itself, on
+// isScript says whether a place is a regular .php file of the release itself, on
 // whose way there is no link: not a mount, and nothing a link leads to.
-func (t *tree) ownScript(name string) bool {
-	if path.Ext(name) != ".php" || t.resolve(name).from != fromRelease {
+func (pl place) isScript() bool {
+	if pl.from != fromRelease || path.Ext(pl.name) != ".php" {
 		return false
 	}
-	for i := 0; i < len(name); i++ {
-		if name[i] != '/' {
+	for i := range len(pl.name) {
+		if pl.name[i] != '/' {
 			continue
 		}
-		if info, err := t.release.Lstat(name[:i]); err != nil || !info.IsDir() {
+		if info, err := pl.root.Lstat(pl.name[:i]); err != nil || !info.IsDir() {
 			return false
 		}
 	}
-	info, err := t.release.Lstat(name)
+	info, err := pl.root.Lstat(pl.name)
 	return err == nil && info.Mode().IsRegular()
 }
