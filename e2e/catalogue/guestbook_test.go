@@ -15,7 +15,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // A guestbook is a started one.
@@ -58,6 +57,16 @@ func (g *guestbook) stop(t testing.TB) error {
 		t.Fatal(err)
 	}
 	return g.cmd.Wait()
+}
+
+// threads is how many threads the process has: one for each running answer, and its own.
+func (g *guestbook) threads(t testing.TB) int {
+	t.Helper()
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", g.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(tasks)
 }
 
 // A visitor is a browser with cookies, which follows no redirect.
@@ -364,6 +373,7 @@ func TestGuestbookEndsAfterTheLastAnswer(t *testing.T) {
 	v := g.visitor(t)
 	token := v.token(t)
 	form := url.Values{"token": {token}, "name": {"Ada"}, "message": {"just in time"}}.Encode()
+	until(t, "no answer is under way", func() bool { return g.threads(t) == 1 })
 	body, writer := io.Pipe()
 	req, err := http.NewRequest(http.MethodPost, g.url+"/sign", body)
 	if err != nil {
@@ -383,7 +393,7 @@ func TestGuestbookEndsAfterTheLastAnswer(t *testing.T) {
 	if _, err := io.WriteString(writer, form[:10]); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(100 * time.Millisecond) // until the first bytes have arrived
+	until(t, "the form is being read", func() bool { return g.threads(t) > 1 })
 	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
