@@ -1,0 +1,116 @@
+package datasync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	"popup/internal/git"
+	"popup/internal/tree"
+	"popup/internal/wire"
+)
+
+// The kinds of sources a wire.Source may name.
+const (
+	kindGit    = "git"
+	kindFolder = "folder"
+	kindS3     = "s3"
+	kindHTTPS  = "https"
+)
+
+// SourceOptions are what sources need from outside. The zero value serves git and folders.
+type SourceOptions struct {
+	// Catalogue hands out the folder of an app that ships with popup. Nil: there are none.
+	Catalogue func(id string) (fs.FS, error)
+	// DialContext makes every network connection; nil: an ordinary dialer, and the proxy of the environment.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	MaxBytes    int64        // of a fetched tree; 0: 1 GiB
+	MaxFiles    int          // entries of a fetched tree; 0: 100,000
+	Logger      *slog.Logger // nil: nothing is logged
+}
+
+// NewSource opens what spec names: a git repository, a folder, or
+// "catalogue:ID[/FOLDER]". A local folder that is no git repository is a folder
+// whatever its kind. What is not there yet is not an error: Head says so.
+func NewSource(spec wire.Source, opts SourceOptions) (Source, error) {
+	limits := tree.Limits{Bytes: opts.MaxBytes, Files: opts.MaxFiles}
+	switch spec.Kind {
+	case "", kindGit, kindFolder:
+	case kindS3, kindHTTPS:
+		return nil, fmt.Errorf("open source: data from %s is not read by this version; it reads git repositories and folders", spec.Kind)
+	default:
+		return nil, fmt.Errorf("open source: there is no source of the kind %s; write git or folder", strconv.Quote(spec.Kind))
+	}
+	if rest, ok := strings.CutPrefix(spec.URL, wire.CataloguePrefix); ok {
+		return newShipped(rest, limits, opts.Catalogue)
+	}
+	if err := git.CheckURL(spec.URL); err != nil {
+		return nil, fmt.Errorf("open source: %w", err)
+	}
+	path, local := localPath(spec.URL)
+	if spec.Kind == kindFolder && !local {
+		return nil, fmt.Errorf("open source: %s is not a folder of this machine", git.Redact(spec.URL))
+	}
+	if local && (spec.Kind == kindFolder || isPlainFolder(path)) {
+		return newFolder(path, limits), nil
+	}
+	remote, err := git.New(spec.URL, git.Options{
+		CredentialsFile: spec.CredentialsFile, HostKeys: spec.HostKeys, DialContext: opts.DialContext, Limits: limits,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open source: %w", err)
+	}
+	return &gitSource{remote: remote, ref: spec.Ref, limits: limits}, nil
+}
+
+// localPath is the path of an address on this machine.
+func localPath(url string) (string, bool) {
+	if path, ok := strings.CutPrefix(url, "file://"); ok {
+		return path, true
+	}
+	if strings.HasPrefix(url, "/") || strings.HasPrefix(url, ".") || !strings.Contains(url, ":") {
+		return url, true
+	}
+	return "", false
+}
+
+func isPlainFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir() && !git.IsRepository(path)
+}
+
+// A gitSource is a ref of a git repository.
+type gitSource struct {
+	remote *git.Remote
+	ref    string
+	limits tree.Limits
+}
+
+func (s *gitSource) bounds() tree.Limits { return s.limits }
+
+func (s *gitSource) String() string {
+	if s.ref == "" {
+		return s.remote.String()
+	}
+	return s.remote.String() + "#" + s.ref
+}
+
+func (s *gitSource) Head(ctx context.Context) (Revision, error) {
+	commit, err := s.remote.Head(ctx, s.ref)
+	return Revision(commit), err
+}
+
+func (s *gitSource) Fetch(ctx context.Context, rev Revision, dir *os.Root) error {
+	err := s.remote.FetchTree(ctx, git.Commit(rev), dir)
+	var known *git.Error
+	if errors.As(err, &known) && known.Class == git.Moved {
+		return fmt.Errorf("%w: %w", ErrMoved, err)
+	}
+	return err
+}

@@ -1,0 +1,304 @@
+package datasync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"popup/internal/tree"
+)
+
+// Config is what a Syncer is made of. Source and Publisher must be set.
+type Config struct {
+	Source    Source
+	Publisher *Publisher
+	Extract   string // the archive in the source whose contents are published, a path or a glob; empty: the source's own tree
+	Limits    Limits
+	Schema    int      // the newest data schema that is read; 0: any
+	Schedule  Schedule // when Stage is called, for Status to tell; zero: it does not
+	// Prepare makes what was fetched what is published, as a build does; an error of
+	// its is not remembered. Nil: nothing is done.
+	Prepare func(ctx context.Context, dir string) error
+	// Check is the app's own gate. Nil: none.
+	Check  func(ctx context.Context, dir string) error
+	Logger *slog.Logger     // nil: nothing is logged
+	Now    func() time.Time // nil: time.Now
+}
+
+// A Syncer brings the newest good revision of a source into a Publisher. Its
+// methods may be called from several goroutines.
+type Syncer struct {
+	config  Config
+	staging chan struct{} // holds one token: Stage runs once at a time
+
+	mu     sync.Mutex // guards what follows
+	memory memory
+	status Status
+}
+
+// NewSyncer reads what an earlier one remembered: what is held and what is refused.
+func NewSyncer(config Config) *Syncer {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	s := &Syncer{config: config, staging: make(chan struct{}, 1)}
+	remembered, err := readMemory(config.Publisher.Dir())
+	if err != nil {
+		config.Logger.Error("forget what was held and refused", "repo", config.Source.String(), "err", err)
+	}
+	s.memory = remembered
+	for _, r := range remembered.Refused {
+		config.Publisher.reject(r.Revision)
+	}
+	return s
+}
+
+// A RefusedError says that the newest revision is one that was refused before. It
+// is not fetched again until the source goes on to another.
+type RefusedError struct{ Refusal Refusal }
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("revision %s was refused at %s and is not tried again until the source goes on: %s",
+		e.Refusal.Revision.Short(), e.Refusal.At.UTC().Format("2006-01-02 15:04"), e.Refusal.Why)
+}
+
+// movedTries is how often Stage asks again when the source moves under it.
+const movedTries = 3
+
+// Stage asks for the newest revision and, if it is not here, fetches it, extracts
+// it, and holds it against the gates. It returns the revision to serve, and
+// whether it is not the current one. Nothing is published: Publish does that.
+// While a revision is held, that one is returned.
+//
+// Its errors: *GateError and *RefusedError when the revision is at fault,
+// *DiskFullError, those of the source (*git.Error), of Prepare, or of ctx.
+func (s *Syncer) Stage(ctx context.Context) (rev Revision, changed bool, err error) {
+	select {
+	case s.staging <- struct{}{}:
+		defer func() { <-s.staging }()
+	case <-ctx.Done():
+		return "", false, ctx.Err()
+	}
+	began := s.config.Now()
+	for range movedTries {
+		if rev, err = s.stageNewest(ctx); !errors.Is(err, ErrMoved) {
+			break
+		}
+	}
+	s.note(began, err)
+	if held, ok := s.held(); ok {
+		rev, err = held, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	current, ok := s.config.Publisher.Current()
+	return rev, !ok || current != rev, nil
+}
+
+// note keeps how the last try went.
+func (s *Syncer) note(began time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.LastTry, s.status.LastError, s.status.ErrorClass = began, "", ErrorClass(err)
+	if err != nil {
+		s.status.LastError = err.Error()
+		return
+	}
+	s.status.LastSuccess = s.config.Now()
+}
+
+// held is the revision that is held, if it is still here.
+func (s *Syncer) held() (Revision, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.memory.Held, s.memory.Held != "" && s.config.Publisher.Has(s.memory.Held)
+}
+
+// stageNewest makes sure that the newest revision is here, unless one is held.
+func (s *Syncer) stageNewest(ctx context.Context) (Revision, error) {
+	rev, err := s.config.Source.Head(ctx)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	s.status.Wanted = rev
+	refusal, refused := s.memory.refused(rev, s.fingerprint())
+	s.mu.Unlock()
+	if _, held := s.held(); held {
+		return rev, nil
+	}
+	if current, ok := s.config.Publisher.Current(); ok && current == rev {
+		return rev, nil
+	}
+	if refused {
+		return "", &RefusedError{refusal}
+	}
+	err = s.config.Publisher.Stage(ctx, rev, func(ctx context.Context, dir string) error { return s.fill(ctx, rev, dir) })
+	if err == nil {
+		return rev, nil
+	}
+	if contentFault(err) && s.worthRemembering(err) {
+		s.refuse(rev, err, s.fingerprint())
+	}
+	return "", err
+}
+
+// worthRemembering: the app's own check may fail for what is missing around it, as
+// long as nothing was ever served here.
+func (s *Syncer) worthRemembering(err error) bool {
+	if ErrorClass(err) != GateCheck {
+		return true
+	}
+	_, served := s.config.Publisher.Current()
+	return served
+}
+
+// fill makes the tree of rev in dir, and has it pass the gates.
+func (s *Syncer) fill(ctx context.Context, rev Revision, dir string) error {
+	began := s.config.Now()
+	if err := s.fetch(ctx, rev, dir); err != nil {
+		return err
+	}
+	if err := s.gate(ctx, rev, dir); err != nil {
+		return err
+	}
+	if s.config.Prepare != nil {
+		if err := s.config.Prepare(ctx, dir); err != nil {
+			return err
+		}
+	}
+	if s.config.Check != nil {
+		if err := s.config.Check(ctx, dir); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			return &GateError{rev, GateCheck, err}
+		}
+	}
+	s.config.Logger.Info("fetched", "repo", s.config.Source.String(), "commit", rev.Short(), "took", s.config.Now().Sub(began))
+	return nil
+}
+
+// fetch writes the tree of rev into dir: the source's own, or what its archive holds.
+func (s *Syncer) fetch(ctx context.Context, rev Revision, dir string) error {
+	if s.config.Extract == "" {
+		err := inRoot(dir, func(to *os.Root) error { return s.config.Source.Fetch(ctx, rev, to) })
+		return asGate(rev, GateContent, err)
+	}
+	return s.config.Publisher.aside(func(fetched string) error {
+		return inRoot(fetched, func(from *os.Root) error {
+			if err := s.config.Source.Fetch(ctx, rev, from); err != nil {
+				return asGate(rev, GateContent, err)
+			}
+			return inRoot(dir, func(to *os.Root) error {
+				err := extract(ctx, from, s.config.Extract, to, s.config.Limits.tree())
+				if err == nil || ctx.Err() != nil || isDiskFull(err) {
+					return err
+				}
+				return &GateError{rev, GateArchive, err}
+			})
+		})
+	})
+}
+
+// asGate makes a GateError of an error that is the content's fault.
+func asGate(rev Revision, gate string, err error) error {
+	if contentFault(err) {
+		return &GateError{rev, gate, err}
+	}
+	return err
+}
+
+func inRoot(dir string, use func(*os.Root) error) (err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	return use(root)
+}
+
+// Publish makes a staged revision the current one.
+func (s *Syncer) Publish(rev Revision) error { return s.config.Publisher.Flip(rev) }
+
+// Refuse remembers that rev must not be served, and why, across restarts. It is
+// not fetched again until the source goes on, and is not kept.
+func (s *Syncer) Refuse(rev Revision, why error) { s.refuse(rev, why, "") }
+
+func (s *Syncer) refuse(rev Revision, why error, gate string) {
+	s.config.Logger.Warn("refuse", "repo", s.config.Source.String(), "commit", rev.Short(), "err", why)
+	r := Refusal{Revision: rev, Why: why.Error(), Class: ErrorClass(why), At: s.config.Now().UTC(), Gate: gate}
+	s.config.Publisher.reject(rev)
+	if err := s.remember(func(m memory) memory { return m.with(r) }); err != nil {
+		s.config.Logger.Error("remember refusal", "commit", rev.Short(), "err", err)
+	}
+}
+
+// Hold keeps rev, which must be here, as the revision to serve until Release, also
+// across restarts. A refusal of it is taken back.
+func (s *Syncer) Hold(rev Revision) error {
+	if !s.config.Publisher.Has(rev) {
+		return fmt.Errorf("hold %s: it is not here", rev.Short())
+	}
+	return s.remember(func(m memory) memory {
+		m = m.without(rev)
+		m.Held = rev
+		return m
+	})
+}
+
+// Release lets what was held go forward again. It is fine when nothing was.
+func (s *Syncer) Release() error {
+	return s.remember(func(m memory) memory { m.Held = ""; return m })
+}
+
+// remember changes the memory, on disk as well. What cannot be written still holds
+// until the next restart.
+func (s *Syncer) remember(change func(memory) memory) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.memory = change(s.memory)
+	if err := s.memory.write(s.config.Publisher.Dir()); err != nil {
+		return fmt.Errorf("remember: %w", err)
+	}
+	return nil
+}
+
+// Status tells what is served and how the last try went.
+func (s *Syncer) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := s.status
+	status.Source = s.config.Source.String()
+	status.Serving, _ = s.config.Publisher.Current()
+	status.Since = s.config.Publisher.Since().UTC()
+	status.Held, status.Refused = s.memory.Held, slices.Clone(s.memory.Refused)
+	if status.Held != "" {
+		status.Wanted = status.Held
+	}
+	if s.config.Schedule.spec != nil {
+		now := s.config.Now()
+		status.Period, status.NextTry = s.config.Schedule.Period(now), s.config.Schedule.Next(now)
+	}
+	return status
+}
+
+// fingerprint is of what the gates are set to.
+func (s *Syncer) fingerprint() string {
+	h := fnv.New64a()
+	fmt.Fprint(h, s.config.Extract, s.config.Limits, s.config.Schema)
+	if bounded, ok := s.config.Source.(interface{ bounds() tree.Limits }); ok {
+		fmt.Fprint(h, bounded.bounds())
+	}
+	return fmt.Sprintf("%x", h.Sum64())
+}

@@ -1,0 +1,252 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	"github.com/skeema/knownhosts"
+	"golang.org/x/crypto/ssh"
+)
+
+// An sshSession runs git-upload-pack on an SSH server.
+type sshSession struct {
+	client *ssh.Client
+	in     io.WriteCloser
+	out    io.Reader
+	said   *firstWords // on its standard error
+	undo   func() bool
+}
+
+// connectSSH signs in and starts git-upload-pack. When ctx ends, so does the connection.
+func (r *Remote) connectSSH(ctx context.Context, limit int64) (_ session, err error) {
+	addr := r.address.host
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		addr = net.JoinHostPort(strings.Trim(addr, "[]"), "22")
+	}
+	config, err := r.sshConfig(addr)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := r.dial(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	undo := context.AfterFunc(ctx, func() { conn.Close() })
+	defer func() {
+		if err != nil {
+			undo()
+			err = errors.Join(err, conn.Close())
+		}
+	}()
+	c, channels, requests, err := ssh.NewClientConn(&watchedConn{Conn: conn, left: limit}, addr, config)
+	if err != nil {
+		return nil, r.refusedSSH(err, addr)
+	}
+	s := &sshSession{client: ssh.NewClient(c, channels, requests), said: &firstWords{}, undo: undo}
+	return s, s.start(r.address.path)
+}
+
+// start runs git-upload-pack. The protocol has one string for the command, which
+// the server's shell reads: the path is quoted for it.
+func (s *sshSession) start(path string) error {
+	run, err := s.client.NewSession()
+	if err != nil {
+		return err
+	}
+	run.Stderr = s.said
+	if s.in, err = run.StdinPipe(); err != nil {
+		return err
+	}
+	if s.out, err = run.StdoutPipe(); err != nil {
+		return err
+	}
+	return run.Start("git-upload-pack " + quoteForShell(path))
+}
+
+func quoteForShell(s string) string {
+	return "'" + strings.NewReplacer(`'`, `'\''`, `!`, `'\!'`).Replace(s) + "'"
+}
+
+func (s *sshSession) AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error) {
+	adv := packp.NewAdvRefs()
+	if err := adv.Decode(s.out); errors.Is(err, packp.ErrEmptyAdvRefs) {
+		return nil, transport.ErrEmptyRemoteRepository
+	} else if err != nil {
+		return nil, err
+	}
+	if adv.IsEmpty() {
+		return nil, transport.ErrEmptyRemoteRepository
+	}
+	transport.FilterUnsupportedCapabilities(adv.Capabilities)
+	return adv, nil
+}
+
+func (s *sshSession) UploadPack(_ context.Context, req *packp.UploadPackRequest) (*packp.UploadPackResponse, error) {
+	if err := req.UploadRequest.Encode(s.in); err != nil {
+		return nil, err
+	}
+	if err := pktline.NewEncoder(s.in).EncodeString("done\n"); err != nil {
+		return nil, err
+	}
+	res := packp.NewUploadPackResponse(req)
+	return res, res.Decode(io.NopCloser(s.out))
+}
+
+// cause prefers what the server said in words to how its answer could not be read.
+func (s *sshSession) cause(err error) error {
+	words := s.said.String()
+	switch {
+	case err == nil || words == "":
+		return err
+	case strings.Contains(words, "not our ref"):
+		return errNotOurs
+	case strings.Contains(words, "does not appear to be a git repository"), strings.Contains(strings.ToLower(words), "not found"),
+		strings.Contains(words, "could not be found"), strings.Contains(words, "does not exist"):
+		return transport.ErrRepositoryNotFound
+	}
+	return fmt.Errorf("the server said %q", words)
+}
+
+func (s *sshSession) Close() error {
+	s.undo()
+	return s.client.Close()
+}
+
+// sshConfig reads the key to sign in with, afresh, and the host keys to accept.
+func (r *Remote) sshConfig(addr string) (*ssh.ClientConfig, error) {
+	text, err := r.credentials()
+	if err != nil {
+		return nil, err
+	}
+	user := r.address.user
+	if user == "" {
+		user = "git"
+	}
+	config := &ssh.ClientConfig{User: user, Timeout: connectTimeout}
+	switch {
+	case text == "":
+	case strings.HasPrefix(text, "-----BEGIN"):
+		key, err := ssh.ParsePrivateKey([]byte(text + "\n"))
+		if err != nil {
+			return nil, &Error{Class: Credentials, Err: err, Why: "the key in the credentials file is not usable: " + err.Error(),
+				Hint: "use a private key without a passphrase"}
+		}
+		config.Auth = []ssh.AuthMethod{ssh.PublicKeys(key)}
+	default:
+		if name, password, ok := strings.Cut(text, ":"); ok && r.address.user == "" {
+			config.User, text = name, password
+		}
+		config.Auth = []ssh.AuthMethod{ssh.Password(text)}
+	}
+	known, err := r.knownHosts()
+	if err != nil {
+		return nil, err
+	}
+	config.HostKeyCallback, config.HostKeyAlgorithms = known.HostKeyCallback(), known.HostKeyAlgorithms(addr)
+	return config, nil
+}
+
+// knownHosts reads the pinned host keys, or else those of this machine.
+func (r *Remote) knownHosts() (_ *knownhosts.HostKeyDB, err error) {
+	if len(r.opts.HostKeys) == 0 {
+		return knownhosts.NewDB(existing(systemKnownHosts())...)
+	}
+	f, err := os.CreateTemp("", "tmp-hosts-") // its reader only takes files
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	if _, err := f.WriteString(strings.Join(r.opts.HostKeys, "\n") + "\n"); err != nil {
+		return nil, err
+	}
+	db, err := knownhosts.NewDB(f.Name())
+	if err != nil {
+		return nil, &Error{Class: HostKey, Why: "the pinned host keys are not known_hosts lines", Hint: "write them as ssh-keyscan prints them"}
+	}
+	return db, nil
+}
+
+func systemKnownHosts() []string {
+	files := []string{"/etc/ssh/ssh_known_hosts"}
+	if home, err := os.UserHomeDir(); err == nil {
+		files = append(files, filepath.Join(home, ".ssh", "known_hosts"))
+	}
+	return files
+}
+
+func existing(files []string) []string {
+	var there []string
+	for _, f := range files {
+		if _, err := os.Stat(f); err == nil {
+			there = append(there, f)
+		}
+	}
+	return there
+}
+
+// refusedSSH says why a server was not signed in to.
+func (r *Remote) refusedSSH(err error, addr string) error {
+	switch {
+	case knownhosts.IsHostKeyChanged(err):
+		return &Error{Class: HostKey, Err: err, Why: "the server " + addr + " has another host key than the one that is known",
+			Hint: "somebody may stand in between; if the key was really changed, renew host_keys"}
+	case knownhosts.IsHostUnknown(err):
+		return &Error{Class: HostKey, Err: err, Why: "the host key of " + addr + " is not known",
+			Hint: "put the line that ssh-keyscan prints for it into host_keys, after checking it with its owner"}
+	case strings.Contains(err.Error(), "unable to authenticate"):
+		hint := "renew what is in the credentials file"
+		if r.opts.CredentialsFile == "" {
+			hint = "name a credentials file with a private key"
+		}
+		return &Error{Class: Credentials, Err: err, Why: "credentials refused", Hint: hint}
+	}
+	return err
+}
+
+// A watchedConn ends what stalls, and bounds what is sent to us.
+type watchedConn struct {
+	net.Conn
+	left int64
+}
+
+func (c *watchedConn) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(stallTimeout)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Read(p)
+	if c.left -= int64(n); c.left < 0 {
+		return n, errTooLarge
+	}
+	return n, err
+}
+
+// firstWords keeps the beginning of what a server prints.
+type firstWords struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (w *firstWords) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text.Write(p[:min(len(p), max(0, 1000-w.text.Len()))])
+	return len(p), nil
+}
+
+func (w *firstWords) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.TrimSpace(w.text.String())
+}
