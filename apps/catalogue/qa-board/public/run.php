@@ -38,7 +38,7 @@ function facts(Run $run, ?Details $details): string
     $facts['Machines'] = $machines === '' ? '' : (string) count(explode(' ', $machines)); // how many, not which
     $html = '';
     foreach (array_filter($facts, fn (string $v): bool => $v !== '') as $name => $value) {
-        $html .= '<div><dt>' . $name . '</dt><dd>' . e($value) . '</dd></div>';
+        $html .= '<div' . ($name === 'Commit' ? ' class="whole"' : '') . '><dt>' . $name . '</dt><dd>' . e($value) . '</dd></div>';
     }
     return $html === '' ? '' : '<dl class="facts">' . $html . '</dl>';
 }
