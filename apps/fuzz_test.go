@@ -87,7 +87,7 @@ func FuzzWrite(f *testing.F) {
 	f.Add("x:", ":\tx")
 	f.Fuzz(func(t *testing.T, line, text string) {
 		m := Manifest{
-			ManifestVersion: ManifestVersion, ID: "x", Name: line, Description: text, Keywords: []string{line, text}, License: line,
+			ManifestVersion: ManifestVersion, ID: "x", Name: line, Description: text, Keywords: []string{line}, License: line,
 			BuildCommand: text, Serve: Serve{Type: ServeCommand, StartCommand: text}, HealthCheck: HealthCheck{Contains: text},
 			Env: map[string]EnvVar{"A": {Value: text, Description: line, Choices: []string{text}}},
 		}

@@ -191,6 +191,8 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"data: {source: folder, url: sample, branch: x, mount: data}\n", `6:37: data.branch: goes with the source git, and this is folder — remove it`},
 		{"data: {repository: ./d, mount: .}\n", `6:25: data.mount: "." is the service's own folder — name a folder in it, like data`},
 		{"data: {repository: ./d, mount: a/b}\nstate: {mount: a}\n", `7:9: state.mount: "a" and data.mount "a/b" are the same place, or one is in the other — give each a folder of its own`},
+		{"data: {repository: ./d, mount: a}\nstate: {mount: a/b}\n", `7:9: state.mount: "a/b" and data.mount "a" are the same place, or one is in the other — give each a folder of its own`},
+		{"data: {repository: ./d, mount: a}\nstate: {mount: ab}\n", ``},
 		{"data: {repository: ./d, mount: a, extract: '../x.tar'}\n", `6:35: data.extract: "../x.tar" leads out of its folder — leave out the ..`},
 		{"data: {repository: ./d, mount: a, extract: 'x[.tar'}\n", `6:35: data.extract: "x[.tar" is not a path or a pattern — write one like data-*.tar.gz`},
 		{"data: {repository: ./d, mount: a, in_subdir: /x}\n", `6:35: data.in_subdir: "/x" is absolute — write it relative to the folder it is in, like public/img`},
@@ -268,6 +270,33 @@ func TestParseServe(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestParseTakesEmptyForNothing(t *testing.T) {
+	got, err := Parse("app.yaml", []byte(plainManifest+"keywords: []\nenv: {}\nservice: {}\npackages: {apt: []}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Parse("app.yaml", []byte(plainManifest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestValidateOfAManifestBuiltInCode(t *testing.T) {
+	m := Manifest{ManifestVersion: 1, ID: "x", Name: "X\xff", BuildCommand: "a\xff", Serve: Serve{Type: ServeStatic}, Resources: Resources{Memory: -1}}
+	err := m.Validate()
+	want := "build_command: is not UTF-8 — write plain text\nname: is not UTF-8 — write plain text\nresources.memory: is too small — write 1 MB or more"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
+	}
+	m.Name, m.BuildCommand, m.Resources = "X", "", Resources{}
+	if err := m.Validate(); err != nil {
+		t.Error(err)
 	}
 }
 

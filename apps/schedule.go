@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	_ "time/tzdata" // a small machine has no zone files of its own
 
 	"github.com/robfig/cron/v3"
 )

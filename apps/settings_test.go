@@ -10,6 +10,7 @@ import (
 var settled = Manifest{ID: "board", Env: map[string]EnvVar{
 	"TITLE":  {Value: "Board", Description: "What stands\nat the top."},
 	"OWNER":  {Required: true, Description: "Whose it is."},
+	"PLACE":  {Required: true, Value: "Hall"},
 	"SEATS":  {Type: TypeNumber, Value: "40"},
 	"COLOUR": {Choices: []string{"red", "blue"}},
 	"TOKEN":  {Secret: true, Type: TypeNumber},
@@ -18,12 +19,12 @@ var settled = Manifest{ID: "board", Env: map[string]EnvVar{
 }}
 
 func TestResolveSettings(t *testing.T) {
-	given := map[string]string{"OWNER": "School", "SEATS": "12", "COLOUR": "blue", "TITLE": ""}
+	given := map[string]string{"OWNER": "School", "SEATS": "12", "COLOUR": "blue", "TITLE": "", "PLACE": ""}
 	got, err := settled.ResolveSettings(given)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"TITLE": "", "OWNER": "School", "SEATS": "12", "COLOUR": "blue"}
+	want := map[string]string{"TITLE": "", "OWNER": "School", "SEATS": "12", "COLOUR": "blue", "PLACE": "Hall"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -31,7 +32,7 @@ func TestResolveSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want = map[string]string{"TITLE": "Board", "OWNER": "School", "SEATS": "40", "KEY": "mine"}
+	want = map[string]string{"TITLE": "Board", "OWNER": "School", "SEATS": "40", "KEY": "mine", "PLACE": "Hall"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
