@@ -21,6 +21,21 @@ import (
 // waits to be killed.
 const starterDir = "PROCESS_TEST_STARTER_DIR"
 
+// What else a starter may be told: to start programs until it is killed, and to
+// do without cgroups.
+const (
+	starterMany = "PROCESS_TEST_STARTER_MANY"
+	starterBare = "PROCESS_TEST_STARTER_BARE"
+)
+
+// withoutCgroups makes this machine one that has none.
+func withoutCgroups(t *testing.T) {
+	t.Helper()
+	before := ownCgroup
+	ownCgroup = func() string { return "" }
+	t.Cleanup(func() { ownCgroup = before })
+}
+
 func TestMain(m *testing.M) {
 	if handled, code := sandbox.Main(os.Args); handled {
 		os.Exit(code)
@@ -124,6 +139,9 @@ func ls(t *testing.T, dir string) []string {
 // starter starts a program that daemonizes a child, says so, and starts many
 // more until it is killed.
 func starter(dir string) int {
+	if os.Getenv(starterBare) != "" {
+		ownCgroup = func() string { return "" }
+	}
 	ctx := context.Background()
 	spec := Spec{
 		Name: "app", RunDir: filepath.Join(dir, "run"), Dir: dir, Env: []string{"PATH=/usr/bin:/bin"},
@@ -134,7 +152,7 @@ func starter(dir string) int {
 		return 1
 	}
 	spec.Argv = []string{"/bin/sh", "-c", `echo $$ >> many; exec sleep 1000`}
-	for os.Getenv("PROCESS_TEST_MANY") != "" {
+	for os.Getenv(starterMany) != "" {
 		if _, err := Start(ctx, spec); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

@@ -45,7 +45,13 @@ func TestOrphansAreEnded(t *testing.T) {
 
 // When the leader is gone too, its number proves nothing any more.
 func TestOrphansWithoutTheirLeaderAreEnded(t *testing.T) {
-	s := startStarter(t)
+	t.Run("with cgroups", func(t *testing.T) { orphansWithoutTheirLeader(t) })
+	t.Run("without", func(t *testing.T) { orphansWithoutTheirLeader(t, starterBare+"=1") })
+}
+
+func orphansWithoutTheirLeader(t *testing.T, env ...string) {
+	t.Helper()
+	s := startStarter(t, env...)
 	leader, child, daemon := s.pid(t, "leader"), s.pid(t, "child"), s.pid(t, "daemon")
 	s.kill(t)
 	if err := syscall.Kill(leader, syscall.SIGKILL); err != nil {
@@ -153,7 +159,7 @@ func TestWhatIsNoRecordIsRemoved(t *testing.T) {
 // start does not find.
 func TestKilledAtAnyMoment(t *testing.T) {
 	for range 20 {
-		s := startStarter(t, "PROCESS_TEST_MANY=1")
+		s := startStarter(t, starterMany+"=1")
 		s.pid(t, "leader")
 		time.Sleep(rand.N(60 * time.Millisecond))
 		s.kill(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -29,7 +30,8 @@ func TestProgramHasOnlyWhatItWasGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer given.Close()
-	spec := script(t, `tr '\0' '\n' </proc/self/environ; ls /proc/$$/fd | tr '\n' ' '; echo; pwd -P; cat; cut -d' ' -f7 /proc/$$/stat`)
+	spec := script(t, `tr '\0' '\n' </proc/self/environ; ls /proc/$$/fd | tr '\n' ' '; echo; pwd -P; cat
+		set -- $(cat /proc/$$/stat); echo $(($1 == $6)) $7`) // of a session of its own, without a terminal
 	spec.Env = append(spec.Env, "GREETING=hello\nworld \xff")
 	spec.ExtraFiles = []*os.File{given}
 	res, err := Run(testContext(t), spec)
@@ -38,7 +40,7 @@ func TestProgramHasOnlyWhatItWasGiven(t *testing.T) {
 	}
 	before, token, _ := strings.Cut(res.Output, "POPUP_PROCESS=")
 	_, after, _ := strings.Cut(token, "\n")
-	want := "PATH=/usr/local/bin:/usr/bin:/bin\nGREETING=hello\nworld \uFFFD\n|0 1 2 3 \n" + spec.Dir + "\n0\n"
+	want := "PATH=/usr/local/bin:/usr/bin:/bin\nGREETING=hello\nworld \uFFFD\n|0 1 2 3 \n" + spec.Dir + "\n1 0\n"
 	if got := before + "|" + after; got != want {
 		t.Errorf("the program saw\n%q, want\n%q", got, want)
 	}
@@ -117,26 +119,51 @@ func TestStopEndsDaemons(t *testing.T) {
 		"own group":   `set -m; sh -c 'echo $$ > daemon; exec sleep 1000' & wait`,
 		"own session": `setsid -f sh -c 'echo $$ > daemon; exec sleep 1000'; sleep 1000`,
 	}
-	if makeTestCgroup(t) {
-		ways["own session, no environment"] = `setsid -f env -i /bin/sh -c 'echo $$ > daemon; exec sleep 1000'; sleep 1000`
-	}
 	for name, line := range ways {
 		t.Run(name, func(t *testing.T) {
-			spec := script(t, line)
-			p := mustStart(t, spec)
-			daemon := readPID(t, filepath.Join(spec.Dir, "daemon"))
-			began := time.Now()
-			if err := p.Stop(testContext(t)); err != nil {
-				t.Fatal(err)
-			}
-			if running(daemon) {
-				_ = syscall.Kill(daemon, syscall.SIGKILL)
-				t.Error("the daemon outlived the stop of the program that started it")
-			}
-			if took := time.Since(began); took > defaultGrace/2 {
-				t.Errorf("it took %s, as if the daemon had not been asked to end", took)
-			}
+			withoutCgroups(t)
+			stopsDaemon(t, line)
 		})
+	}
+	if makeTestCgroup(t) {
+		ways["own session, no environment"] = `setsid -f env -i /bin/sh -c 'echo $$ > daemon; exec sleep 1000'; sleep 1000`
+		for name, line := range ways {
+			t.Run(name+", cgroup", func(t *testing.T) { stopsDaemon(t, line) })
+		}
+	}
+}
+
+func stopsDaemon(t *testing.T, line string) {
+	t.Helper()
+	spec := script(t, line)
+	p := mustStart(t, spec)
+	daemon := readPID(t, filepath.Join(spec.Dir, "daemon"))
+	began := time.Now()
+	if err := p.Stop(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	if running(daemon) {
+		_ = syscall.Kill(daemon, syscall.SIGKILL)
+		t.Error("the daemon outlived the stop of the program that started it")
+	}
+	if took := time.Since(began); took > defaultGrace/2 {
+		t.Errorf("it took %s, as if the daemon had not been asked to end", took)
+	}
+}
+
+// What gives rights up heeds neither our environment nor the program's: a
+// stranger had a say in that.
+func TestEnvironmentIsHandedOverLast(t *testing.T) {
+	const chatty = "GODEBUG=inittrace=1" // makes a Go program print as it starts
+	t.Setenv("GODEBUG", "inittrace=1")
+	if out, err := exec.Command(os.Args[0], "-test.run=^$").CombinedOutput(); err != nil || !strings.Contains(string(out), "init ") {
+		t.Fatalf("nothing would be proven: %v: %s", err, out)
+	}
+	spec := script(t, `echo $GODEBUG`)
+	spec.Env = append(spec.Env, chatty)
+	res, err := Run(testContext(t), spec)
+	if err != nil || res.Output != "inittrace=1\n" {
+		t.Errorf("%q, %v", res.Output, err)
 	}
 }
 

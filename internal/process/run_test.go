@@ -157,6 +157,13 @@ func TestTail(t *testing.T) {
 			t.Errorf("%s: holds %d bytes", c.name, cap(tl.kept))
 		}
 	}
+	var many tail
+	for range 100 {
+		many.Write([]byte(long[:tailSize/2]))
+	}
+	if cap(many.kept) > 8*tailSize || len(many.String()) != tailSize {
+		t.Errorf("many writes: holds %d bytes and tells %d", cap(many.kept), len(many.String()))
+	}
 	var sealed tail
 	sealed.seal()
 	if sealed.Write([]byte("x")); !bytes.Equal(sealed.kept, nil) {

@@ -3,10 +3,13 @@ package sandbox_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	"popup/internal/sandbox"
 )
 
@@ -44,6 +47,40 @@ func TestConfinedProgramHasNoRights(t *testing.T) {
 	for name, value := range want {
 		if got[name] != value {
 			t.Errorf("%s is %q, want %q", name, got[name], value)
+		}
+	}
+}
+
+// A unit may give popup a right without making it root. The app does not get it.
+func TestAmbientCapabilitiesAreNotHandedOn(t *testing.T) {
+	if !isRoot() {
+		return // only root has rights to hand on
+	}
+	user := ensureTestUser(t)
+	ambient := func(argv ...string) map[string]string {
+		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Credential:  &syscall.Credential{Uid: user.UID, Gid: user.GID},
+			AmbientCaps: []uintptr{unix.CAP_NET_BIND_SERVICE},
+		}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatal(err, string(out))
+		}
+		return statusOf(string(out), "CapInh", "CapPrm", "CapEff", "CapAmb")
+	}
+	argv, err := sandbox.Policy{}.Command([]string{"/usr/bin/cat", "/proc/self/status"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range ambient("/usr/bin/cat", "/proc/self/status") {
+		if value != "0000000000000400" {
+			t.Fatalf("%s is %s without the policy: nothing would be proven", name, value)
+		}
+	}
+	for name, value := range ambient(argv...) {
+		if value != "0000000000000000" {
+			t.Errorf("%s is %s", name, value)
 		}
 	}
 }

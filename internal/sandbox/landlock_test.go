@@ -42,7 +42,7 @@ func TestLandlock(t *testing.T) {
 		{readable + "/tool", false},
 		{"cat " + writable + "/file", true},
 		{"echo x > " + writable + "/new", true},
-		{"mkdir " + writable + "/sub && mv " + writable + "/new " + writable + "/sub/", true},
+		{"mkdir " + writable + "/sub && ln " + writable + "/new " + writable + "/sub/", true},
 		{"rm -r " + writable + "/sub", true},
 		{writable + "/tool", false},
 		{tools + "/tool", true},

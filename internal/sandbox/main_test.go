@@ -116,8 +116,7 @@ var built struct {
 func misbehaving(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
-		if os.Getenv(insideEnv) != "" {
-			built.program = os.Getenv(programEnv)
+		if built.program = os.Getenv(programEnv); built.program != "" {
 			return
 		}
 		if built.dir, built.err = os.MkdirTemp("", "misbehave-"); built.err != nil {
