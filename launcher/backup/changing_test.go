@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -21,9 +22,12 @@ func newTaker(state *os.Root, w io.Writer) *taker {
 
 func TestFileThatChangesWhileItIsRead(t *testing.T) {
 	for name, change := range map[string]func(state *os.Root) error{
-		"longer":   func(s *os.Root) error { return s.WriteFile("f", []byte("longer than before"), 0o644) },
-		"shorter":  func(s *os.Root) error { return s.WriteFile("f", nil, 0o644) },
-		"as long":  func(s *os.Root) error { return s.WriteFile("f", []byte("BEFORE"), 0o644) },
+		"longer":  func(s *os.Root) error { return s.WriteFile("f", []byte("longer than before"), 0o644) },
+		"shorter": func(s *os.Root) error { return s.WriteFile("f", nil, 0o644) },
+		"as long": func(s *os.Root) error { return s.WriteFile("f", []byte("BEFORE"), 0o644) },
+		"longer with its old time": func(s *os.Root) error {
+			return errors.Join(s.WriteFile("f", []byte("longer than before"), 0o644), s.Chtimes("f", when, when.Add(-time.Hour+123456789)))
+		},
 		"gone":     func(s *os.Root) error { return s.Remove("f") },
 		"replaced": func(s *os.Root) error { return s.Rename("other", "f") },
 	} {

@@ -239,7 +239,7 @@ func TestSeries(t *testing.T) {
 		t.Errorf("time of %s: %s, %v", name, at, ok)
 	}
 	for _, other := range []string{
-		"photo-wall-i-0abcd-20260531T220000Z.tar.zst", "photo-wall-i-0abc-20260531T220000Z.tar.gz", "photo-wall-i-0abc-notes.tar.zst",
+		"photo-wall-i-0abcd-20260531T220000Z.tar.zst", "photo-wall-i-0abc-20260531T220000Z.tar.gz", "photo-wall-i-0abc-notes.tar.zst", "photo-wall-i-0abc-20260531T220000.5Z.tar.zst",
 		"wall-i-0abc-20260531T220000Z.tar.zst", "photo-wall-i-0abc-20260531T220000Z.tar.zst.old", "photo-wall-i-0abc-20261331T220000Z.tar.zst",
 	} {
 		if _, ok := s.Time(other); ok {
