@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"popup/internal/testutil"
 )
 
 // Every archive is shown with the figures it holds, whichever day it is of.
@@ -27,7 +29,7 @@ func TestBoardShowsEveryDay(t *testing.T) {
 			reads(t, page, row)
 			detail := b.page(t, "/day.php?date="+day.day)
 			if got := strings.Count(detail, `href="run.php?`); got != day.runs {
-				t.Errorf("%s: %s shows %d runs, want %d", filepath.Base(archive), day.day, got, day.runs)
+				t.Errorf("%s: %s shows %d runs, want %d", archive.Name, day.day, got, day.runs)
 			}
 		}
 		b.silent(t)
@@ -37,7 +39,7 @@ func TestBoardShowsEveryDay(t *testing.T) {
 // From the first page every run, test and day is reached, and every page is whole.
 func TestBoardHasNoDeadEnd(t *testing.T) {
 	socket := startFPM(t)
-	for _, archive := range []string{sampleArchive(), largest(t)} {
+	for _, archive := range []testutil.Day{sampleDay(t), largest(t)} {
 		dir := unpack(t, archive)
 		b := serveBoard(t, socket, dir)
 		runs, started := 0, time.Now()
@@ -57,7 +59,7 @@ func TestBoardHasNoDeadEnd(t *testing.T) {
 }
 
 func TestBoardSaysHowARunWent(t *testing.T) {
-	b := serveBoard(t, startFPM(t), unpack(t, sampleArchive()))
+	b := serveBoard(t, startFPM(t), unpack(t, sampleDay(t)))
 	for path, texts := range map[string][]string{
 		"/":                                 {"61 % passed", "Runs 23", "Passed", "Killed 1", "No result 1", "5 of them;", "Sun 2026-05-10 5 3 1 1", "Thu 2026-05-07 0 0 0 0"},
 		"/day.php?date=2026-05-04":          {"67 % passed", "09:25 harbor-disk-soak run 1000", "disk-soak-1.0 · CENTOS 6.4 · commit", "4 of 7 steps passed; failed: fill_disk, tear_down", "Day after: Tue 2026-05-05"},
@@ -76,7 +78,7 @@ func TestBoardSaysHowARunWent(t *testing.T) {
 }
 
 func TestBoardAnswersWhatIsNotThere(t *testing.T) {
-	b := serveBoard(t, startFPM(t), unpack(t, sampleArchive()))
+	b := serveBoard(t, startFPM(t), unpack(t, sampleDay(t)))
 	for path, text := range map[string]string{
 		"/day.php?date=2026-05-11":                   "This data has no such day. Its days are 2026-05-04 to 2026-05-10.",
 		"/day.php":                                   "no such day",
@@ -128,7 +130,7 @@ func TestBoardTakesAWarningForAnError(t *testing.T) {
 	if err := os.CopyFS(view, os.DirFS(shipped("qa-board"))); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(unpack(t, sampleArchive()), filepath.Join(view, "data")); err != nil {
+	if err := os.Symlink(unpack(t, sampleDay(t)), filepath.Join(view, "data")); err != nil {
 		t.Fatal(err)
 	}
 	parts := filepath.Join(view, "src/parts.php")

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"io"
 	"os"
@@ -10,18 +11,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"popup/internal/testutil"
 )
 
 // unpack writes a day's archive to a folder and returns the folder that is
 // mounted. It is for data that the project trusts.
-func unpack(t testing.TB, archive string) string {
+func unpack(t testing.TB, day testutil.Day) string {
 	t.Helper()
-	f, err := os.Open(archive)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	gz, err := gzip.NewReader(f)
+	gz, err := gzip.NewReader(bytes.NewReader(day.Tarball))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,37 +116,27 @@ func truths(t testing.TB, dir string) []truth {
 	return days
 }
 
-// archives are the paths of the real days' archives where they are, the oldest
-// first, else of the sample.
-func archives(t testing.TB) []string {
+// archives are the days of the data as they were published, and the sample.
+func archives(t testing.TB) []testutil.Day {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join("..", "..", "..", "shared", "data", "open-qa-frontend-data", "*.tar.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(found) == 0 {
-		return []string{sampleArchive()}
-	}
-	slices.Sort(found)
-	return found
+	return append(testutil.Days(t, 52), sampleDay(t))
 }
 
 // largest is the archive with the most bytes.
-func largest(t testing.TB) string {
+func largest(t testing.TB) testutil.Day {
 	t.Helper()
-	most, path := int64(-1), ""
-	for _, candidate := range archives(t) {
-		info, err := os.Stat(candidate)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if info.Size() > most {
-			most, path = info.Size(), candidate
-		}
+	return slices.MaxFunc(archives(t), func(a, b testutil.Day) int { return len(a.Tarball) - len(b.Tarball) })
+}
+
+func sampleDay(t testing.TB) testutil.Day {
+	t.Helper()
+	tarball, err := os.ReadFile(sampleArchive())
+	if err != nil {
+		t.Fatal(err)
 	}
-	return path
+	return testutil.Day{Name: "sample", Tarball: tarball}
 }
 
 func sampleArchive() string {
-	return filepath.Join(shipped("qa-board"), "sample", archiveName)
+	return filepath.Join(shipped("qa-board"), "sample", testutil.Tarball)
 }

@@ -19,10 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "write the sample of apps/catalogue/qa-board anew")
 
-const (
-	dataFolder  = "cache_storage_for_open_qa"
-	archiveName = dataFolder + ".tar.gz"
-)
+const dataFolder = "cache_storage_for_open_qa"
 
 // A sampleRun is one run of a test of our invention. What is not said is what
 // most runs have.
