@@ -107,8 +107,3 @@ func escape(text []byte) []byte {
 	}
 	return []byte(b.String())
 }
-
-// unmarshal is yaml.Unmarshal for text that a stranger may have written.
-func unmarshal(text []byte, into any) error {
-	return yaml.Unmarshal(text, into)
-}

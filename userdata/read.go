@@ -17,7 +17,7 @@ import (
 )
 
 // maxRead bounds user-data that is read, as it came and unpacked.
-const maxRead = 1 << 20
+const maxRead = 256 << 10
 
 // configPath is where a machine keeps the plan.
 const configPath = "/etc/popup/config.yaml"

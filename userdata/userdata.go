@@ -98,7 +98,7 @@ func (b Binary) Validate() error {
 			errs = append(errs, fmt.Errorf("architecture %q is not one popup is built for; those are amd64 and arm64", arch))
 		}
 		if !digestForm.MatchString(b.SHA256[arch]) {
-			errs = append(errs, fmt.Errorf("the SHA-256 for %s is not 64 hexadecimal digits", arch))
+			errs = append(errs, fmt.Errorf("the SHA-256 for %s is not 64 hexadecimal digits, in lower case", arch))
 		}
 	}
 	return errors.Join(errs...)
