@@ -67,12 +67,11 @@ func splitHost(address string) (host, port string) {
 }
 
 // addHeaders turns headers into HTTP_ variables. A name with an underscore is
-// left out: it would pass for the one with a hyphen. So is Proxy, which programs
-// take for their own http_proxy.
+// left out: it would pass for the one with a hyphen. (The Front has dropped Proxy.)
 func addHeaders(m map[string]string, header http.Header) {
 	for name, values := range header {
 		switch name {
-		case "Content-Type", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Te", "Trailer", "Upgrade", "Proxy", "Host":
+		case "Content-Type", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Te", "Trailer", "Upgrade", "Host":
 			continue
 		}
 		if strings.ContainsRune(name, '_') {

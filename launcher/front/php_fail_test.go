@@ -85,6 +85,15 @@ func TestFastCGIEndsWithItsAnswer(t *testing.T) {
 	wg.Wait()
 }
 
+func TestCGIHeaderWithoutStatus(t *testing.T) {
+	for head, want := range map[string]int{"Location: /a\r\n\r\n": 302, "A: b\n\n": 200, "Location: /a\nStatus: 201 Created\n\n": 201} {
+		header, status, err := parseCGIHeader([]byte(head))
+		if err != nil || status != want || header.Get("Status") != "" {
+			t.Errorf("%q: %d %v %v", head, status, header, err)
+		}
+	}
+}
+
 func TestCGIHeaderIsBounded(t *testing.T) {
 	w := httptest.NewRecorder()
 	c := &cgiWriter{w: w, stop: func() {}}
