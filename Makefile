@@ -1,0 +1,64 @@
+# Every target installs what it needs: with apt-get where it is root, else it
+# says what to install. Versions of Go tools are pinned here and nowhere else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+GO ?= go
+CACHE ?= $(CURDIR)/.cache
+export CGO_ENABLED ?= 0
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULN := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+.PHONY: help build run test check e2e bench fuzz golden vuln tools-run tools-test clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## bin/popup, static, pure Go
+	$(GO) build -trimpath -ldflags '-s -w' -o bin/popup ./cmd/popup
+
+run: build tools-run ## serve the qa-board with its sample data; prints a URL, Ctrl-C ends it
+	./bin/popup try apps/catalogue/qa-board --listen $${LISTEN:-127.0.0.1:8080}
+
+test: tools-test ## everything but the virtual machines
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 30m ./...
+
+check: ## format, vet, staticcheck, golangci-lint (errcheck), the import table
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./... && $(GO) vet -tags vm ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(GOLANGCI) run ./...
+	$(GO) test ./internal/archtest
+
+e2e: tools-test ## virtual machines with real cloud-init: make e2e T=regex KEEP=1
+	KEEP=$(KEEP) $(GO) test -tags vm -timeout 60m -count 1 -v -run '$(or $(T),.)' ./e2e
+
+bench: tools-test ## time to the first page, to a healthy app, of a poll and of an update
+	$(GO) test -run '^$$' -bench . -benchtime 5x ./e2e/appliance ./datasync
+
+FUZZTIME ?= 20s
+fuzz: ## every fuzz target for FUZZTIME
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+golden: ## rewrite golden files and the JSON Schema; read the diff before committing it
+	$(GO) test ./userdata ./apps -update
+
+vuln: ## known faults in what we depend on
+	$(GO) run $(GOVULN) ./...
+
+tools-run:
+	@scripts/need php-fpm:php-fpm
+
+tools-test:
+	@scripts/need git:git gcc:gcc php-fpm:php-fpm php:php-cli python3:python3 shellcheck:shellcheck busybox:busybox \
+	  sqlite3:sqlite3 mmdebstrap:mmdebstrap ip:iproute2 nft:nftables mke2fs:e2fsprogs \
+	  qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils zstd:zstd curl:curl dpkg-scanpackages:dpkg-dev
+
+clean: ## what was built; the cache of images stays
+	rm -rf bin e2e/out

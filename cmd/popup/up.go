@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"popup/launcher"
+)
+
+// upFlags are the flags of the verbs that run an appliance.
+type upFlags struct {
+	config, root, listen string
+	app                  appFlags
+	verbose              bool
+}
+
+func newUpCommand() *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "be an appliance: fetch, install and serve an app, and keep it fresh",
+		Long: `up turns a config into a served app and stays with it: it fetches the service and its
+data, installs packages, builds, starts, checks, serves, and pulls data on the app's
+schedule until the end the config names. Its first line on standard output is
+"listening on http://HOST:PORT".
+
+--config takes what user-data wrote (an appliance config), an app.yaml, or a folder
+with one. Without it, ROOT/etc/popup/config.yaml is read.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return up(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&f.config, "config", "", "appliance config, app.yaml, or a folder with one (default ROOT/etc/popup/config.yaml)")
+	cmd.Flags().StringVar(&f.root, "root", "/", "folder that everything is kept below; any but / needs no root")
+	cmd.Flags().StringVar(&f.listen, "listen", "", "HOST:PORT to serve on; port 0 takes a free one (default what the config says, or :80)")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log polls that found nothing, too")
+	f.app.register(cmd)
+	return cmd
+}
+
+func up(ctx context.Context, f upFlags, stdout, stderr io.Writer) error {
+	root, err := filepath.Abs(f.root)
+	if err != nil {
+		return usageError{fmt.Errorf("find --root %s: %w", f.root, err)}
+	}
+	if f.config == "" {
+		f.config = filepath.Join(root, "etc/popup/config.yaml")
+	}
+	plan, detected, err := readPlan(ctx, f.config, f.app)
+	if err != nil {
+		return err
+	}
+	if detected != "" {
+		fmt.Fprintln(stderr, "popup:", detected)
+	}
+	return launcher.Run(ctx, launcher.Options{
+		Root: root, Listen: f.listen, Plan: plan, Version: version, Logger: newLogger(stderr, f.verbose),
+		Stdout: stdout, Catalogue: shippedFolder, PowerOff: powerOff(root, plan),
+	})
+}
+
+func newLogger(w io.Writer, verbose bool) *slog.Logger {
+	level := slog.LevelInfo
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}

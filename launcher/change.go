@@ -1,0 +1,289 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"popup/datasync"
+	"popup/launcher/front"
+)
+
+// probation is how long a new release is watched: turning unhealthy within it,
+// it is taken back by itself.
+const probation = 10 * time.Minute
+
+// activate serves p instead of what is served: start it beside, check it, flip.
+// On an error nothing changed. The caller holds the change lock.
+func (a *Appliance) activate(ctx context.Context, p pair) error {
+	before := a.serving()
+	if before != nil && before.Release == p.Release && before.Revision != p.Revision && before.followsData() {
+		return a.repoint(ctx, before, p)
+	}
+	a.during(before, PhaseStart)
+	next, err := a.start(ctx, p)
+	if err != nil {
+		return err
+	}
+	a.passed(before, PhaseStart)
+	a.during(before, PhaseCheck)
+	if err := a.awaitHealthy(ctx, next); err != nil {
+		next.stop(context.WithoutCancel(ctx))
+		return err
+	}
+	a.passed(before, PhaseCheck)
+	if err := a.publish(p); err != nil {
+		next.stop(context.WithoutCancel(ctx))
+		return err
+	}
+	a.flip(next)
+	return nil
+}
+
+// repoint moves the pointer under a program that goes on running, and moves it
+// back when the program cannot live with what it now finds.
+func (a *Appliance) repoint(ctx context.Context, r *running, p pair) error {
+	if err := a.data.syncer.Publish(p.Revision); err != nil {
+		return err
+	}
+	if err := r.check(ctx); err != nil {
+		return errors.Join(&phaseError{PhaseCheck, err.Error(), err}, a.data.syncer.Publish(r.Revision))
+	}
+	a.mu.Lock()
+	r.pair = p
+	a.since = time.Now().UTC()
+	a.mu.Unlock()
+	a.announce(p)
+	return nil
+}
+
+// publish moves the pointers on disk, which say what the next start serves.
+func (a *Appliance) publish(p pair) error {
+	if err := a.service.syncer.Publish(p.Release); err != nil {
+		return err
+	}
+	if a.data == nil {
+		return nil
+	}
+	return a.data.syncer.Publish(p.Revision)
+}
+
+// flip sends new requests to next. What was served is stopped when its last request is done.
+func (a *Appliance) flip(next *running) {
+	now := time.Now().UTC()
+	a.mu.Lock()
+	if before := a.current; before != nil && before.Release != next.Release {
+		a.update = update{from: before.Release, to: next.Release, at: now}
+	}
+	a.current, a.since, a.healthErr = next, now, nil
+	a.mu.Unlock()
+	a.front.Flip(front.Serving{
+		Handler: next.handler, Release: string(next.Release), Revision: string(next.Revision),
+		Stop: func() { next.stop(context.WithoutCancel(a.ctx)) },
+	})
+	a.announce(next.pair)
+}
+
+func (a *Appliance) announce(p pair) {
+	a.log.Info("serving", "commit", p.Release.Short(), "revision", p.Revision.Short())
+	a.record(Entry{Event: "flip", Release: string(p.Release), Revision: string(p.Revision)})
+	a.showAbout()
+}
+
+// during and passed move the boot page, which only stands until the first flip.
+func (a *Appliance) during(before *running, phase PhaseName) {
+	if before == nil {
+		a.board.running(phase)
+	}
+}
+
+func (a *Appliance) passed(before *running, phase PhaseName) {
+	if before == nil {
+		a.board.done(phase)
+	}
+}
+
+// syncData brings the newest good revision, and syncService the newest good release.
+func (a *Appliance) syncData(ctx context.Context) (bool, error) {
+	if a.data == nil {
+		return false, nil
+	}
+	changed, err := a.syncStream(ctx, a.data, func(p *pair, id datasync.Revision) { p.Revision = id })
+	if err != nil || !changed {
+		return changed, err
+	}
+	r := a.serving()
+	if err := a.script(ctx, r, "on_data_change", r.manifest.Scripts.OnDataChange); err != nil {
+		a.record(Entry{Event: "script", Message: err.Error()})
+		return true, err
+	}
+	return true, nil
+}
+
+func (a *Appliance) syncService(ctx context.Context) (bool, error) {
+	return a.syncStream(ctx, a.service, func(p *pair, id datasync.Revision) { p.Release = id })
+}
+
+// syncStream stages what is newest in s and serves it. An id that does not come
+// up healthy is refused: it is remembered and not tried again until upstream moves.
+func (a *Appliance) syncStream(ctx context.Context, s *stream, set func(*pair, datasync.Revision)) (bool, error) {
+	id, changed, err := s.stage(ctx)
+	if err != nil || !changed {
+		return false, err
+	}
+	unlock, err := a.lockChange(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	current := a.serving()
+	if current == nil {
+		return false, errNotLive
+	}
+	next := current.pair
+	set(&next, id)
+	if err := a.activate(ctx, next); err != nil {
+		if ctx.Err() == nil {
+			s.syncer.Refuse(id, err)
+			a.record(Entry{Event: "refused", Release: string(next.Release), Revision: string(next.Revision), Message: err.Error()})
+		}
+		return false, err
+	}
+	a.prune()
+	return true, nil
+}
+
+// errNotLive says that there is nothing to change yet.
+var errNotLive = errors.New("the app is not live yet; popup status says how far it is")
+
+// prune removes what nobody reads any more. It goes on though it fails, and says so.
+func (a *Appliance) prune() {
+	err := a.views.prune()
+	err = errors.Join(err, a.service.publisher.Prune(a.views.uses))
+	if a.data != nil {
+		err = errors.Join(err, a.data.publisher.Prune(a.views.uses))
+	}
+	if err != nil {
+		a.log.Error("remove what was replaced", "err", err)
+	}
+}
+
+// Sync looks for a new release and a new revision now, and returns when what is
+// served is what is wanted, or with the reason why it is not.
+func (a *Appliance) Sync(ctx context.Context) (SyncReport, error) {
+	began := time.Now()
+	before := a.servingNow()
+	_, serviceErr := a.syncService(ctx)
+	_, dataErr := a.syncData(ctx)
+	return a.report(before, began), errors.Join(inStream("service", serviceErr), inStream("data", dataErr))
+}
+
+func inStream(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("sync %s: %w", what, err)
+}
+
+func (a *Appliance) report(before Serving, began time.Time) SyncReport {
+	served := a.servingNow()
+	wanted := Serving{Release: a.service.syncer.Status().Wanted}
+	if a.data != nil {
+		wanted.Revision = a.data.syncer.Status().Wanted
+	}
+	return SyncReport{
+		Served: served, Wanted: wanted, Took: time.Since(began).Round(time.Millisecond).String(),
+		Changed: before.Release != served.Release || before.Revision != served.Revision,
+	}
+}
+
+// Rollback serves an older release or revision and holds it, or lets a held one
+// go forward again.
+func (a *Appliance) Rollback(ctx context.Context, order RollbackOrder) (SyncReport, error) {
+	began, before := time.Now(), a.servingNow()
+	var s *stream
+	var current datasync.Revision
+	switch {
+	case order.What == "service":
+		s, current = a.service, before.Release
+	case order.What == "data" && a.data != nil:
+		s, current = a.data, before.Revision
+	case order.What == "data":
+		return SyncReport{}, errors.New("this app has no data to roll back")
+	default:
+		return SyncReport{}, fmt.Errorf("%q cannot be rolled back; say service or data", order.What)
+	}
+	if order.Release {
+		if err := s.syncer.Release(); err != nil {
+			return SyncReport{}, err
+		}
+		return a.Sync(ctx)
+	}
+	to, err := pickOlder(s.publisher, current, order.To)
+	if err != nil {
+		return SyncReport{}, err
+	}
+	unlock, err := a.lockChange(ctx)
+	if err != nil {
+		return SyncReport{}, err
+	}
+	defer unlock()
+	running := a.serving()
+	if running == nil {
+		return SyncReport{}, errNotLive
+	}
+	next := running.pair
+	if s == a.service {
+		next.Release = to
+	} else {
+		next.Revision = to
+	}
+	if err := s.syncer.Hold(to); err != nil {
+		return SyncReport{}, err
+	}
+	a.record(Entry{Event: "rollback", Release: string(next.Release), Revision: string(next.Revision)})
+	return a.report(before, began), errors.Join(a.activate(ctx, next))
+}
+
+// pickOlder finds what to go back to: the one that begins with wish, or the one before current.
+func pickOlder(p *datasync.Publisher, current datasync.Revision, wish string) (datasync.Revision, error) {
+	kept, err := p.List()
+	if err != nil {
+		return "", err
+	}
+	var found []datasync.Revision
+	after := false
+	for _, id := range kept {
+		switch {
+		case wish != "" && strings.HasPrefix(string(id), wish):
+			found = append(found, id)
+		case wish == "" && after:
+			return id, nil
+		}
+		after = after || id == current
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return "", fmt.Errorf("%q begins more than one of those that are kept; give more of it", wish)
+	case wish == "":
+		return "", fmt.Errorf("there is nothing older than %s here to go back to", current.Short())
+	}
+	names := make([]string, len(kept))
+	for i, id := range kept {
+		names[i] = id.Short()
+	}
+	return "", fmt.Errorf("%q is not kept here; kept are: %s", wish, strings.Join(names, ", "))
+}
+
+func (a *Appliance) servingNow() Serving {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.current == nil {
+		return Serving{}
+	}
+	return Serving{Release: a.current.Release, Revision: a.current.Revision, Since: a.since}
+}

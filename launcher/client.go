@@ -1,0 +1,85 @@
+package launcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+)
+
+// ErrNotRunning says that no appliance answers on the root.
+var ErrNotRunning = errors.New("popup is not running there; start it with popup up")
+
+// A Client talks to the appliance on a root of this machine.
+type Client struct {
+	socket string
+	http   *http.Client
+}
+
+// Dial returns a client for the appliance on root; nothing is sent yet.
+func Dial(root string) (*Client, error) {
+	socket, err := ControlSocket(root)
+	if err != nil {
+		return nil, err
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
+	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}, nil
+}
+
+// Status asks how the instance is.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	return s, c.call(ctx, http.MethodGet, "/status", nil, &s)
+}
+
+// Sync looks for a new release and a new revision and waits until what is served
+// is what is wanted; the error says why it is not.
+func (c *Client) Sync(ctx context.Context) (SyncReport, error) {
+	var r SyncReport
+	return r, c.call(ctx, http.MethodPost, "/sync", nil, &r)
+}
+
+// Rollback goes back to an older release or revision, or forward again.
+func (c *Client) Rollback(ctx context.Context, order RollbackOrder) (SyncReport, error) {
+	form := url.Values{"to": {order.To}}
+	if order.Release {
+		form.Set("release", "true")
+	}
+	var r SyncReport
+	return r, c.call(ctx, http.MethodPost, "/rollback/"+url.PathEscape(order.What), form, &r)
+}
+
+func (c *Client) call(ctx context.Context, method, path string, form url.Values, into any) (err error) {
+	address := url.URL{Scheme: "http", Host: "popup", Path: path, RawQuery: form.Encode()}
+	req, err := http.NewRequestWithContext(ctx, method, address.String(), nil)
+	if err != nil {
+		return fmt.Errorf("ask popup: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("connect to %s: %w", c.socket, ErrNotRunning)
+	}
+	if err != nil {
+		return fmt.Errorf("ask popup: %w", err)
+	}
+	defer func() { err = errors.Join(err, resp.Body.Close()) }()
+	var reply controlReply
+	if err := json.NewDecoder(resp.Body).Decode(&reply); err != nil {
+		return fmt.Errorf("read popup's answer: %w", err)
+	}
+	if len(reply.Body) > 0 {
+		if err := json.Unmarshal(reply.Body, into); err != nil {
+			return fmt.Errorf("read popup's answer: %w", err)
+		}
+	}
+	if reply.Error != "" {
+		return errors.New(reply.Error)
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package launcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A control is the local socket on which status, sync and rollback are asked
+// for. Only root and the user that popup runs as are answered: the folder is
+// 0700, the socket 0600, and the peer's uid is read from the kernel besides.
+type control struct {
+	server *http.Server
+	done   chan error
+}
+
+// serveControl answers on the socket at path until close is called.
+func serveControl(path string, a *Appliance) (*control, error) {
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen on control socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("close control socket: %w", err), l.Close())
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, a.Status(), nil)
+	})
+	mux.HandleFunc("POST /sync", func(w http.ResponseWriter, r *http.Request) {
+		report, err := a.Sync(r.Context())
+		answer(w, report, err)
+	})
+	mux.HandleFunc("POST /rollback/{what}", func(w http.ResponseWriter, r *http.Request) {
+		order := RollbackOrder{What: r.PathValue("what"), To: r.FormValue("to"), Release: r.FormValue("release") == "true"}
+		report, err := a.Rollback(r.Context(), order)
+		answer(w, report, err)
+	})
+	c := &control{done: make(chan error, 1), server: &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		BaseContext:       func(net.Listener) context.Context { return a.ctx },
+	}}
+	go func() { c.done <- c.server.Serve(peerListener{l}) }()
+	return c, nil
+}
+
+func (c *control) close() error {
+	err := c.server.Close()
+	if served := <-c.done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
+
+// answer writes v, or err as a sentence; the error comes with what was reached.
+func answer(w http.ResponseWriter, v any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	reply := controlReply{}
+	if err != nil {
+		w.WriteHeader(http.StatusConflict)
+		reply.Error = err.Error()
+	}
+	body, encodeErr := json.Marshal(v)
+	if encodeErr != nil {
+		reply.Error = encodeErr.Error()
+	}
+	reply.Body = body
+	_ = json.NewEncoder(w).Encode(reply) // the peer went away: nobody is left to tell
+}
+
+type controlReply struct {
+	Error string          `json:"error,omitempty"`
+	Body  json.RawMessage `json:"body,omitempty"`
+}
+
+// peerListener closes connections of other users before a byte is read from them.
+type peerListener struct{ net.Listener }
+
+func (l peerListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if uid, err := peerUID(conn); err == nil && (uid == 0 || uid == uint32(os.Geteuid())) {
+			return conn, nil
+		}
+		_ = conn.Close() // a stranger is owed nothing
+	}
+}
+
+func peerUID(conn net.Conn) (uint32, error) {
+	unixConn, ok := conn.(*net.UnixConn)
+	if !ok {
+		return 0, fmt.Errorf("read peer: %T is not a local socket", conn)
+	}
+	raw, err := unixConn.SyscallConn()
+	if err != nil {
+		return 0, fmt.Errorf("read peer: %w", err)
+	}
+	var cred *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return 0, fmt.Errorf("read peer: %w", err)
+	}
+	if credErr != nil {
+		return 0, fmt.Errorf("read peer: %w", credErr)
+	}
+	return cred.Uid, nil
+}
+
+func ownedByUs(info os.FileInfo) bool {
+	return ownedBy(info, uint32(os.Geteuid()))
+}
+
+func ownedBy(info os.FileInfo, uid uint32) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Uid == uid
+}

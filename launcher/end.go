@@ -1,0 +1,175 @@
+package launcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"popup/internal/wire"
+	"popup/launcher/backup"
+	"popup/launcher/ending"
+	"popup/launcher/front"
+)
+
+// writesTimeout is how long a freeze waits for writes under way before the final backup.
+const writesTimeout = time.Minute
+
+// watchEnd asks again and again how far the end has come and does what that asks
+// for. It returns when the instance is over, or when ctx ends.
+func (a *Appliance) watchEnd(ctx context.Context) error {
+	if a.opts.Plan.End == nil {
+		<-ctx.Done()
+		return nil
+	}
+	e, err := a.openEnding()
+	if err != nil {
+		return err
+	}
+	for {
+		d := e.Decide(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		a.applyStep(e, d)
+		if d.Step == ending.Over {
+			return a.finish(ctx)
+		}
+		if pause(ctx, d.Next) != nil {
+			return nil
+		}
+	}
+}
+
+func (a *Appliance) openEnding() (*ending.Ending, error) {
+	var snapshot *ending.Snapshot
+	if kept := a.memory.get().Ending; len(kept) > 0 {
+		snapshot = &ending.Snapshot{}
+		if err := json.Unmarshal(kept, snapshot); err != nil {
+			return nil, fmt.Errorf("read what is remembered of the end: %w", err)
+		}
+	}
+	origins := []string{a.opts.Plan.Service.URL}
+	if a.opts.Plan.Data != nil {
+		origins = append(origins, a.opts.Plan.Data.URL)
+	}
+	return ending.New(ending.Options{End: *a.opts.Plan.End, Clock: ending.SystemClock{Origins: origins}, Snapshot: snapshot})
+}
+
+// applyStep shows a decision, and writes it down where it is news.
+func (a *Appliance) applyStep(e *ending.Ending, d ending.Decision) {
+	frozen := d.Step >= ending.Frozen
+	a.mu.Lock()
+	news := a.end == nil || a.end.Step != d.Step.String()
+	a.end = &EndStatus{At: d.At, Step: d.Step.String(), Reason: d.Reason, Detail: d.Detail, Archive: a.memory.get().Archived}
+	a.readOnly = frozen
+	a.mu.Unlock()
+	a.front.SetReadOnly(frozen, d.Next)
+	if kept, err := json.Marshal(e.Snapshot()); err != nil {
+		a.log.Error("remember the end", "err", err)
+	} else if err := a.memory.update(func(f *facts) { f.Ending = kept }); err != nil {
+		a.log.Error("remember the end", "err", err)
+	}
+	if news {
+		a.log.Info("end", "step", d.Step.String(), "at", d.At)
+		a.record(Entry{Event: "end", Message: d.Step.String() + ": " + d.Reason})
+		a.showAbout()
+	}
+}
+
+// finish takes the final backup and says goodbye. State that could not be
+// archived keeps the instance alive: it is the only thing here that is precious.
+func (a *Appliance) finish(ctx context.Context) error {
+	unlock, err := a.lockChange(ctx)
+	if err != nil {
+		return nil // told to stop first; the next start goes on from here
+	}
+	defer unlock()
+	writes, cancel := context.WithTimeout(ctx, writesTimeout)
+	err = a.front.WaitWrites(writes)
+	cancel()
+	if err != nil && ctx.Err() == nil {
+		a.record(Entry{Event: "end", Message: "writes under way were not waited for any longer"})
+	}
+	for delay := firstRetry; a.memory.get().Archived == "" && a.opts.Plan.Manifest.State != nil; delay = min(2*delay, lastRetry) {
+		name, err := a.backup(ctx)
+		if err == nil {
+			err = a.memory.update(func(f *facts) { f.Archived = name })
+		}
+		if err == nil {
+			break
+		}
+		a.log.Error("final backup", "err", err)
+		a.record(Entry{Event: "backup", Message: err.Error()})
+		if pause(ctx, jitter(delay)) != nil {
+			return nil
+		}
+	}
+	if r := a.serving(); r != nil {
+		if err := a.script(ctx, r, "predestroy", r.manifest.Scripts.Predestroy); err != nil {
+			a.record(Entry{Event: "script", Message: err.Error()})
+		}
+	}
+	over := &front.Over{Event: a.opts.Plan.Manifest.Name, Archive: a.memory.get().Archived}
+	a.mu.Lock()
+	if a.end != nil {
+		over.End, a.end.Archive = a.end.At, over.Archive
+	}
+	a.ended = true
+	a.mu.Unlock()
+	a.front.SetOver(over)
+	a.record(Entry{Event: "over", Message: over.Archive})
+	return nil
+}
+
+// over reports whether the instance has come to its end.
+func (a *Appliance) over() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ended
+}
+
+// backup archives the state into the vault, reads the archive back, and returns its name.
+func (a *Appliance) backup(ctx context.Context) (name string, err error) {
+	if r := a.serving(); r != nil {
+		if err := a.script(ctx, r, "pre_backup", r.manifest.Scripts.PreBackup); err != nil {
+			return "", err
+		}
+	}
+	vault, err := backup.FolderVault(firstOf(a.opts.Plan.State.Vault, a.at.vault()))
+	if err != nil {
+		return "", err
+	}
+	state, err := os.OpenRoot(a.at.state())
+	if err != nil {
+		return "", fmt.Errorf("back up state: %w", err)
+	}
+	defer func() { err = errors.Join(err, state.Close()) }()
+	series := backup.Series{App: string(a.opts.Plan.Manifest.ID), Instance: a.memory.get().Instance}
+	name = series.Name(time.Now())
+	if _, err := backup.Save(ctx, vault, name, state, backup.TakeOptions{}); err != nil {
+		return "", err
+	}
+	a.record(Entry{Event: "backup", Message: name})
+	if _, err := backup.Prune(ctx, vault, series, backupsKept); err != nil {
+		a.log.Warn("backup", "err", err) // the new one is there, which is what was asked for
+	}
+	return name, nil
+}
+
+// backupsKept is how many backups a vault keeps of an instance.
+const backupsKept = 14
+
+// endAt is when the plan says it is over, for a status before the first decision.
+func endAt(end *wire.End) *EndStatus {
+	if end == nil {
+		return nil
+	}
+	at, err := ending.ParseEnd(*end)
+	if err != nil {
+		return nil // New says so
+	}
+	return &EndStatus{At: at, Step: ending.Running.String()}
+}

@@ -1,0 +1,234 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"popup/internal/process"
+	"popup/internal/sandbox"
+)
+
+// scriptTimeout bounds a build or a script of the app, so that one that hangs is seen.
+const scriptTimeout = 30 * time.Minute
+
+// An appSpec is a program of the app's: its argv, and what it is given.
+type appSpec struct {
+	name string
+	dir  string
+	env  []string
+	argv []string
+}
+
+// prepareUser makes, where popup is root, the user that the app's code runs as,
+// closes the instance metadata to it, and gives it what is its own to write.
+func (a *Appliance) prepareUser() error {
+	if os.Geteuid() != 0 {
+		a.note("popup is not root here: the app runs as the same user, without new privileges")
+	} else {
+		user, err := sandbox.EnsureUser(appUser)
+		if err != nil {
+			return err
+		}
+		a.user = &user
+		if err := enterable(a.at.root); err != nil {
+			return err
+		}
+	}
+	uid, gid := a.ids()
+	for _, dir := range []string{a.at.state(), a.at.home(), filepath.Join(a.at.home(), "tmp")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("create %s: %w", dir, err)
+		}
+		if err := os.Lchown(dir, uid, gid); err != nil {
+			return fmt.Errorf("give %s to the app: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// enterable says which folder on the way to root keeps the app's user out.
+func enterable(root string) error {
+	for dir := root; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return fmt.Errorf("look at %s: %w", dir, err)
+		}
+		if info.Mode().Perm()&0o001 == 0 {
+			return fmt.Errorf("the app runs as its own user, %s, which may not enter %s; give --root a folder that everybody may enter, like one below /var/lib", appUser, dir)
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
+}
+
+// closeMetadata keeps the app from the instance's credentials. An app that says
+// it needs them says so in its manifest, where everybody can read it.
+func (a *Appliance) closeMetadata() error {
+	if a.user == nil {
+		return nil
+	}
+	if a.opts.Plan.Manifest.Metadata == "allow" {
+		return sandbox.OpenMetadata(a.user.UID)
+	}
+	if err := sandbox.CloseMetadata(a.user.UID); err != nil {
+		return fmt.Errorf("close the instance metadata to the app: %w; an app that may read it says \"metadata: allow\" in app.yaml", err)
+	}
+	return nil
+}
+
+// ids are the app's user and group; -1 leaves an owner as it is.
+func (a *Appliance) ids() (uid, gid int) {
+	if a.user == nil {
+		return -1, -1
+	}
+	return int(a.user.UID), int(a.user.GID)
+}
+
+// runApp starts a program of the app's: as its user, without privileges, with
+// nothing of our environment.
+func (a *Appliance) runApp(ctx context.Context, s appSpec) (*process.Process, error) {
+	spec, err := a.confine(s)
+	if err != nil {
+		return nil, err
+	}
+	return process.Start(ctx, spec)
+}
+
+// runScript runs a command line of the app's to its end.
+func (a *Appliance) runScript(ctx context.Context, s appSpec) error {
+	ctx, cancel := context.WithTimeout(ctx, scriptTimeout)
+	defer cancel()
+	spec, err := a.confine(s)
+	if err != nil {
+		return err
+	}
+	return finished(process.Run(ctx, spec))
+}
+
+// runTool runs a program of the machine's own, as we are.
+func (a *Appliance) runTool(ctx context.Context, name string, argv, env []string) error {
+	return finished(process.Run(ctx, process.Spec{
+		Name: name, Argv: argv, Env: append(env, "PATH="+os.Getenv("PATH"), "LANG=C.UTF-8", "HOME=/root"), RunDir: a.at.records(),
+	}))
+}
+
+func finished(res process.Result, err error) error {
+	if err != nil && res.Output != "" {
+		return fmt.Errorf("%w\nits output ends:\n%s", err, res.Output)
+	}
+	return err
+}
+
+func (a *Appliance) confine(s appSpec) (process.Spec, error) {
+	argv, err := sandbox.Policy{User: a.user}.Command(s.argv)
+	if err != nil {
+		return process.Spec{}, err
+	}
+	return process.Spec{Name: s.name, Argv: argv, Dir: s.dir, Env: s.env, RunDir: a.at.records()}, nil
+}
+
+// environment is all that the app is told. What popup says wins over a setting of the same name.
+func (a *Appliance) environment(r *running, port string) ([]string, error) {
+	env, err := a.settings(r)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(env, map[string]string{
+		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
+		"HOME": a.at.home(), "TMPDIR": filepath.Join(a.at.home(), "tmp"),
+		"STATE_DIR": a.at.state(), "POPUP_INSTANCE": a.memory.get().Instance,
+	})
+	if port != "" {
+		env["PORT"], env["HOST"] = port, "127.0.0.1"
+	}
+	if r.manifest.Data != nil && r.Revision != "" {
+		env["DATA_DIR"] = a.dataPath(r.pair, r.manifest)
+		if r.followsData() {
+			env["DATA_DIR"] = a.livingData(r.manifest)
+		}
+	}
+	list := make([]string, 0, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, name+"="+env[name])
+	}
+	return list, nil
+}
+
+// settings are the app's env: what the plan gave, the manifest's defaults, and
+// the secrets that were made here.
+func (a *Appliance) settings(r *running) (map[string]string, error) {
+	values, err := r.manifest.ResolveSettings(a.opts.Plan.Settings)
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := generatedSecrets(a.at.secrets(), r.manifest.GeneratedSecrets())
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range secrets {
+		if _, given := values[name]; !given {
+			values[name] = value
+		}
+	}
+	return values, nil
+}
+
+// script runs one of the manifest's scripts in the app's folder; an empty one is nothing.
+func (a *Appliance) script(ctx context.Context, r *running, name, command string) error {
+	if command == "" {
+		return nil
+	}
+	env, err := a.environment(r, "")
+	if err != nil {
+		return err
+	}
+	if err := a.runScript(ctx, appSpec{name: name, dir: r.root, env: env, argv: shell(command)}); err != nil {
+		return fmt.Errorf("run scripts.%s: %w", name, err)
+	}
+	return nil
+}
+
+// giveTree makes the app's user the owner of everything below dir, for a build.
+func (a *Appliance) giveTree(dir string) error {
+	uid, gid := a.ids()
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, uid, gid)
+	})
+}
+
+// errForeignFile says that a build's result holds a file that is not the build's.
+var errForeignFile = errors.New("the build linked in a file that is not its own")
+
+// takeTree makes a built tree ours again. A hard link to somebody else's file
+// would hand that file's permissions to whoever prepares the release next, so
+// only what the app's user owns is taken.
+func (a *Appliance) takeTree(dir string) error {
+	if a.user == nil {
+		return nil
+	}
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if !ownedBy(info, a.user.UID) {
+			return fmt.Errorf("%s: %w", strings.TrimPrefix(path, dir+"/"), errForeignFile)
+		}
+		return os.Lchown(path, 0, 0)
+	})
+}

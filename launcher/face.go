@@ -1,0 +1,114 @@
+package launcher
+
+import (
+	"fmt"
+	"time"
+
+	"popup/datasync"
+	"popup/launcher/front"
+)
+
+// stalePeriods is how many periods of its schedule data may miss before the
+// instance is no longer called healthy.
+const stalePeriods = 3
+
+// showBoot hands the phases to the boot page, less what is only for the status.
+func (a *Appliance) showBoot(phases []Phase) {
+	boot := front.Boot{}
+	for _, p := range phases {
+		shown := front.Phase{Name: string(p.Name), State: p.State, Cause: p.Cause, Attempt: p.Attempt, Since: p.Since}
+		if p.NextTry != nil {
+			shown.NextTry = *p.NextTry
+		}
+		boot.Phases = append(boot.Phases, shown)
+	}
+	a.front.SetBoot(boot)
+}
+
+// showAbout tells the view-source page what is served now.
+func (a *Appliance) showAbout() {
+	s := a.Status()
+	about := front.About{
+		App: s.App, Name: s.Name, Popup: s.Version, License: a.opts.Plan.Manifest.License, Since: s.Since, Healthy: s.Healthy,
+		UserData: a.opts.UserData,
+	}
+	if s.Serving != nil {
+		about.Since = s.Serving.Since
+		about.Service = front.Source{Repository: a.opts.Plan.Service.URL, Commit: string(s.Serving.Release)}
+		if a.opts.Plan.Data != nil {
+			about.Data = &front.Source{Repository: a.opts.Plan.Data.URL, Commit: string(s.Serving.Revision)}
+		}
+	}
+	if s.End != nil {
+		about.End = s.End.At
+	}
+	about.Stale = a.stale(s.Data)
+	a.front.SetAbout(about)
+}
+
+// Status is the whole truth about the instance, now.
+func (a *Appliance) Status() Status {
+	m, stats := a.opts.Plan.Manifest, a.front.Stats()
+	s := Status{
+		App: string(m.ID), Name: m.Name, Instance: a.memory.get().Instance, Version: a.opts.Version, URL: a.url,
+		Since: a.started, Phases: a.board.list(), Restarts: int(a.restarts.Load()), Requests: stats.Requests, Errors: stats.Errors,
+	}
+	if a.service != nil {
+		s.Service = a.service.status()
+	}
+	if a.data != nil {
+		s.Data = a.data.status()
+	}
+	a.mu.Lock()
+	s.ReadOnly, s.End = a.readOnly, a.end
+	s.Notes = append([]string(nil), a.notes...)
+	healthErr := a.healthErr
+	if a.current != nil {
+		s.Serving = &Serving{Release: a.current.Release, Revision: a.current.Revision, Since: a.since}
+	}
+	a.mu.Unlock()
+	s.Live = s.Serving != nil
+	s.Why = a.whyNot(s, healthErr)
+	s.Healthy = s.Why == ""
+	entries, err := a.journal.Tail(journalShown)
+	if err != nil {
+		s.Notes = append(s.Notes, err.Error())
+	}
+	s.Journal = entries
+	return s
+}
+
+// journalShown is how many of the newest journal entries a status carries.
+const journalShown = 50
+
+// whyNot says why the instance is not healthy; nothing where it is.
+func (a *Appliance) whyNot(s Status, healthErr error) string {
+	if !s.Live {
+		for _, p := range s.Phases {
+			if p.State == front.PhaseFailed {
+				return fmt.Sprintf("%s failed: %s", p.Name, firstOf(p.Detail, p.Cause))
+			}
+		}
+		return "it is still starting"
+	}
+	if healthErr != nil {
+		return healthErr.Error()
+	}
+	return a.stale(s.Data)
+}
+
+// stale says that data is older than it should be: syncs have failed for three periods.
+func (a *Appliance) stale(s *datasync.Status) string {
+	if s == nil || s.LastSuccess.IsZero() || s.Period <= 0 {
+		return ""
+	}
+	if age := time.Since(s.LastSuccess); age > stalePeriods*s.Period {
+		return fmt.Sprintf("the data was last found to be the newest %s ago", age.Round(time.Minute))
+	}
+	return ""
+}
+
+func (s *stream) status() *datasync.Status {
+	status := s.syncer.Status()
+	return &status
+}

@@ -1,0 +1,139 @@
+package launcher
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"popup/launcher/front"
+)
+
+// A PhaseName is one step of a boot, in the words of its page.
+type PhaseName string
+
+// The phases of a boot. The first three run side by side.
+const (
+	PhaseService  PhaseName = "fetch service"
+	PhaseData     PhaseName = "fetch data"
+	PhasePackages PhaseName = "packages"
+	PhaseBuild    PhaseName = "build"
+	PhaseStart    PhaseName = "start"
+	PhaseCheck    PhaseName = "check"
+)
+
+// A Phase is one line of the boot page. Cause is for anybody; Detail (output of
+// commands, addresses) is only for those who may ask for the status.
+type Phase struct {
+	Name    PhaseName        `json:"name"`
+	State   front.PhaseState `json:"state"`
+	Cause   string           `json:"cause,omitempty"`
+	Detail  string           `json:"detail,omitempty"`
+	Attempt int              `json:"attempt,omitempty"`
+	Since   time.Time        `json:"since,omitzero"`
+	NextTry *time.Time       `json:"next_try,omitempty"`
+}
+
+// phaseError says in which phase something failed and what may be shown of it to anybody.
+type phaseError struct {
+	phase PhaseName
+	cause string
+	err   error
+}
+
+func (e *phaseError) Error() string { return fmt.Sprintf("%s: %v", e.phase, e.err) }
+func (e *phaseError) Unwrap() error { return e.err }
+
+// board is the state of all phases. It may be used from several goroutines.
+type board struct {
+	log     *slog.Logger
+	journal *Journal
+	show    func([]Phase) // told of every change
+
+	mu     sync.Mutex
+	phases []Phase
+}
+
+func newBoard(log *slog.Logger, journal *Journal, show func([]Phase)) *board {
+	b := &board{log: log, journal: journal, show: show}
+	for _, name := range []PhaseName{PhaseService, PhaseData, PhasePackages, PhaseBuild, PhaseStart, PhaseCheck} {
+		b.phases = append(b.phases, Phase{Name: name, State: front.PhaseWaiting})
+	}
+	show(b.list())
+	return b
+}
+
+func (b *board) list() []Phase {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]Phase(nil), b.phases...)
+}
+
+// set changes one phase. A phase that goes on running after a failure counts an attempt.
+func (b *board) set(name PhaseName, state front.PhaseState, cause, detail string, next time.Duration) {
+	now := time.Now().UTC()
+	b.mu.Lock()
+	var changed Phase
+	for i := range b.phases {
+		p := &b.phases[i]
+		if p.Name != name {
+			continue
+		}
+		if state == front.PhaseRunning && p.State != front.PhaseRunning {
+			p.Attempt++
+		}
+		if p.State == state && p.Cause == cause && next == 0 {
+			break
+		}
+		p.State, p.Cause, p.Detail, p.Since, p.NextTry = state, cause, detail, now, nil
+		if next > 0 {
+			at := now.Add(next)
+			p.NextTry = &at
+		}
+		changed = *p
+	}
+	b.mu.Unlock()
+	if changed.Name == "" {
+		return
+	}
+	b.show(b.list())
+	b.log.Info("phase", "phase", name, "state", state, "attempt", changed.Attempt, "err", cause)
+	err := b.journal.Write(Entry{Event: "phase", Phase: string(name), Attempt: changed.Attempt, Message: joinNonEmpty(state, cause)})
+	if err != nil {
+		b.log.Error("journal", "err", err)
+	}
+}
+
+func (b *board) running(name PhaseName) { b.set(name, front.PhaseRunning, "", "", 0) }
+func (b *board) done(name PhaseName)    { b.set(name, front.PhaseDone, "", "", 0) }
+func (b *board) kept(name PhaseName)    { b.set(name, front.PhaseKept, "", "", 0) }
+
+// failed shows err on the phase it names, or on name where it names none.
+func (b *board) failed(name PhaseName, err error, next time.Duration) {
+	cause := plainCause(err)
+	var pe *phaseError
+	if errors.As(err, &pe) {
+		name = pe.phase
+		if pe.cause != "" {
+			cause = pe.cause
+		}
+	}
+	b.set(name, front.PhaseFailed, cause, err.Error(), next)
+}
+
+func joinNonEmpty(state front.PhaseState, cause string) string {
+	if cause == "" {
+		return string(state)
+	}
+	return string(state) + ": " + cause
+}
+
+// plainCause is what of err may be shown to anybody: no address, no output of a command.
+func plainCause(err error) string {
+	var plain interface{ Cause() string }
+	if errors.As(err, &plain) {
+		return plain.Cause()
+	}
+	return "popup status on the machine says why"
+}

@@ -1,0 +1,204 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"popup/datasync"
+)
+
+// A stream is one of the two things that keep changing: the releases of the
+// service, or the revisions of the data. Its lock keeps two fetches of the same
+// stream apart; the two streams fetch side by side.
+type stream struct {
+	publisher *datasync.Publisher
+	syncer    *datasync.Syncer
+	schedule  datasync.Schedule
+	fetching  sync.Mutex
+}
+
+// stage fetches the newest id that may be served, and reports whether it is not current.
+func (s *stream) stage(ctx context.Context) (datasync.Revision, bool, error) {
+	s.fetching.Lock()
+	defer s.fetching.Unlock()
+	return s.syncer.Stage(ctx)
+}
+
+// openTrees opens the published trees and what follows their sources.
+func (a *Appliance) openTrees() error {
+	releases, err := datasync.OpenPublisher(a.at.releases(), datasync.PublisherOptions{})
+	if err != nil {
+		return err
+	}
+	source, err := datasync.NewSource(a.opts.Plan.Service, a.sourceOptions())
+	if err != nil {
+		return err
+	}
+	schedule, err := a.parseSchedule("service", a.opts.Plan.Manifest.Service.Update.Schedule)
+	if err != nil {
+		return err
+	}
+	syncer := datasync.NewSyncer(datasync.Config{Source: source, Publisher: releases, Prepare: a.build, Schedule: schedule, Logger: a.log})
+	a.service = &stream{publisher: releases, syncer: syncer, schedule: schedule}
+	if err := a.openData(); err != nil {
+		return err
+	}
+	if state := a.opts.Plan.Manifest.State; state != nil {
+		if a.backups, err = a.parseSchedule("backup", state.Backup.Schedule); err != nil {
+			return err
+		}
+	}
+	// A view may share the release's files only with an app that cannot write them.
+	a.views, err = openViews(a.at.views(), a.user != nil)
+	return err
+}
+
+func (a *Appliance) openData() error {
+	m, plan := a.opts.Plan.Manifest, a.opts.Plan.Data
+	if m.Data == nil || plan == nil {
+		return nil
+	}
+	revisions, err := datasync.OpenPublisher(a.at.data(), datasync.PublisherOptions{})
+	if err != nil {
+		return err
+	}
+	source, err := datasync.NewSource(*plan, a.sourceOptions())
+	if err != nil {
+		return err
+	}
+	d := m.WithDefaults().Data
+	schedule, err := a.parseSchedule("data", d.Sync.Schedule)
+	if err != nil {
+		return err
+	}
+	syncer := datasync.NewSyncer(datasync.Config{
+		Source: source, Publisher: revisions, Logger: a.log, Extract: d.Extract, Schema: d.Schema,
+		Limits: datasync.Limits{Bytes: int64(d.Limits.Size), Files: d.Limits.Files, Shrink: int(d.Limits.Shrink)},
+		Check:  a.checkData, Schedule: schedule,
+	})
+	a.data = &stream{publisher: revisions, syncer: syncer, schedule: schedule}
+	return nil
+}
+
+// parseSchedule reads a line of the manifest; an empty one never runs. What runs
+// at the same time elsewhere is spread by the instance and by what it is.
+func (a *Appliance) parseSchedule(what, line string) (datasync.Schedule, error) {
+	if line == "" {
+		return datasync.Schedule{}, nil
+	}
+	s, err := datasync.ParseSchedule(line, "", a.memory.get().Instance+" "+what)
+	if err != nil {
+		return s, fmt.Errorf("read the schedule of %s: %w", what, err)
+	}
+	return s, nil
+}
+
+func (a *Appliance) sourceOptions() datasync.SourceOptions {
+	return datasync.SourceOptions{Catalogue: a.opts.Catalogue, Logger: a.log}
+}
+
+// build makes a fetched commit a release. It waits for the packages, since what
+// builds is among them.
+func (a *Appliance) build(ctx context.Context, dir string) error {
+	if a.serving() == nil {
+		a.board.done(PhaseService)
+	}
+	select {
+	case <-a.packagesReady:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	m, err := a.manifestIn(dir)
+	if err != nil {
+		return &phaseError{PhaseBuild, err.Error(), err}
+	}
+	if err := requireFolder(dir, m.Service.RootDir, m.Serve.PublishPath); err != nil {
+		return &phaseError{PhaseBuild, err.Error(), err}
+	}
+	if m.BuildCommand == "" {
+		return nil
+	}
+	if a.serving() == nil {
+		a.board.running(PhaseBuild)
+	}
+	if err := a.giveTree(dir); err != nil {
+		return &phaseError{PhaseBuild, "", fmt.Errorf("give the release to the app: %w", err)}
+	}
+	env, err := a.environment(&running{manifest: m, app: a}, "")
+	if err != nil {
+		return &phaseError{PhaseBuild, plainCause(err), err}
+	}
+	spec := appSpec{name: "build", dir: filepath.Join(dir, m.Service.RootDir), env: env, argv: shell(m.BuildCommand)}
+	if err := a.runScript(ctx, spec); err != nil {
+		return &phaseError{PhaseBuild, "the build command failed", fmt.Errorf("run build_command: %w", err)}
+	}
+	if err := a.takeTree(dir); err != nil {
+		return &phaseError{PhaseBuild, errForeignFile.Error(), err}
+	}
+	return nil
+}
+
+// requireFolder says which of the manifest's folders a release lacks.
+func requireFolder(dir, rootDir, publishPath string) (err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	for _, f := range []struct{ key, path string }{
+		{"service.root_dir", rootDir}, {"serve.publish_path", filepath.Join(rootDir, publishPath)},
+	} {
+		if f.path == "" || f.path == "." {
+			continue
+		}
+		info, err := root.Stat(f.path)
+		if err != nil || !info.IsDir() {
+			return fmt.Errorf("%s: the release has no folder %s", f.key, f.path)
+		}
+	}
+	return nil
+}
+
+// checkData runs the app's own gate in a revision that is not published.
+func (a *Appliance) checkData(ctx context.Context, dir string) error {
+	m := a.opts.Plan.Manifest.WithDefaults()
+	check := m.Data.Check
+	if check.Command == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(check.Timeout))
+	defer cancel()
+	env, err := a.environment(&running{manifest: m, app: a}, "")
+	if err != nil {
+		return err
+	}
+	if err := a.runScript(ctx, appSpec{name: "check", dir: dir, env: append(env, "DATA_DIR="+dir), argv: shell(check.Command)}); err != nil {
+		return fmt.Errorf("the app's own check refused the data: %w", err)
+	}
+	return nil
+}
+
+// readConfined reads name in dir, at most limit bytes of it, and follows no link out of dir.
+func readConfined(dir, name string, limit int64) (text []byte, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	text, err = io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fmt.Errorf("it is larger than %d bytes", limit)
+	}
+	return text, err
+}
