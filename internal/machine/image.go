@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,6 +49,9 @@ type ImageConfig struct {
 type Image struct {
 	dir  string
 	lock *os.File // shared: no other program prunes the image while it is open
+
+	trial sync.Once // of KVM
+	kvm   bool
 }
 
 // BuildImage returns the image of a configuration: from the cache, or built

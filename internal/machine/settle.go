@@ -31,7 +31,7 @@ var settledFiles = map[string]string{
 	"etc/fstab":          "",
 	"etc/default/locale": "LANG=C.UTF-8\n", // what cloud-init would else generate, longer than all the rest of a boot
 	"etc/cloud/cloud.cfg.d/50_popup.cfg": "locale: C.UTF-8\n" +
-		"ssh_genkeytypes: []\n" + // there is no sshd
+		"ssh_genkeytypes: [ed25519]\n" + // there is no sshd to need one
 		"apt: {preserve_sources_list: true}\n" +
 		"manage_etc_hosts: true\n",
 }
