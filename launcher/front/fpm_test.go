@@ -54,7 +54,7 @@ func startFPM(t *testing.T, children int) *fpm {
 		t.Fatal(err)
 	}
 	f.cmd = exec.Command(program, args...)
-	f.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	f.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM} // also when the tests time out
 	if err := f.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -124,11 +124,11 @@ func TestStaticMethods(t *testing.T) {
 }
 
 func TestPublishPath(t *testing.T) {
-	dir := plant(t, map[string]string{"public/index.html": "site", "public/app.yaml": "its own", "config.ini": "secret", "file": "x", "out": "->/tmp"})
+	dir := plant(t, map[string]string{"public/index.html": "site", "public/app.yaml": "id: x", "public/docs/app.yaml": "its own", "config.ini": "secret", "file": "x", "out": "->/tmp"})
 	data := openRoot(t, plant(t, map[string]string{"day": "1"}))
 	mounts := []Mount{{Path: "public/data", Root: data}, {Path: "private", Root: data}}
 	h := static(t, StaticOptions{Release: openRoot(t, dir), PublishPath: "./public/", Mounts: mounts})
-	for path, want := range map[string]int{"/": 200, "/app.yaml": 200, "/config.ini": 404, "/../config.ini": 404, "/data/day": 200, "/private/day": 404, "/../private/day": 404} {
+	for path, want := range map[string]int{"/": 200, "/app.yaml": 404, "/docs/app.yaml": 200, "/../app.yaml": 404, "/config.ini": 404, "/../config.ini": 404, "/data/day": 200, "/private/day": 404, "/../private/day": 404} {
 		if w := ask(h, "GET", "http://host"+path); w.Code != want {
 			t.Errorf("%s: %d, want %d", path, w.Code, want)
 		}

@@ -110,7 +110,7 @@ func (t *tree) locate(urlPath string) (place, bool) {
 		return place{}, false
 	}
 	name := path.Join(t.publish, clean)
-	if name == "app.yaml" {
+	if clean == "app.yaml" || name == "app.yaml" { // at the top of the site, or of the release
 		return place{}, false
 	}
 	pl := t.resolve(name)
