@@ -21,34 +21,50 @@ const tokenName = "POPUP_PROCESS"
 // where there is no cgroup its environment still has the token, unless the child
 // took care to lose that too.
 type family struct {
-	leader int
-	led    bool // the leader's number is still its own, so group and session of that number are the family's
+	leader int // its number is that of its group and its session too
+	start  uint64
+	held   bool // the leader is a child of ours and not reaped, so that nobody else can have its number
 	token  string
 	cgroup cgroup
 }
 
-// members are the running processes of the family. One that has ended and was
-// not yet reaped is none.
+// members are the running processes of the family, its leader last. One that has
+// ended and was not yet reaped is none.
 func (f family) members() []int {
 	inside := f.cgroup.pids()
-	var members []int
+	var members, last []int
 	for _, pid := range allPIDs() {
-		if f.has(pid, inside) {
+		switch {
+		case !f.has(pid, inside):
+		case pid == f.leader:
+			last = append(last, pid)
+		default:
 			members = append(members, pid)
 		}
 	}
-	return members
+	return append(members, last...)
 }
 
+// has reports whether pid runs and is of the family; inside are those in its cgroup.
 func (f family) has(pid int, inside []int) bool {
 	stat, err := readStat(pid)
-	if err != nil || stat.state == 'Z' || stat.state == 'X' || pid == os.Getpid() {
+	if err != nil || stat.ended() || pid == os.Getpid() {
 		return false
 	}
-	if f.led && (stat.group == f.leader || stat.session == f.leader) {
+	if (stat.group == f.leader || stat.session == f.leader) && f.led() {
 		return true
 	}
 	return slices.Contains(inside, pid) || hasToken(pid, f.token)
+}
+
+// led reports whether the leader's number is still its own. What was seen to be
+// of a group or a session of that number before is then the family's.
+func (f family) led() bool {
+	if f.held {
+		return true
+	}
+	stat, err := readStat(f.leader)
+	return err == nil && stat.start == f.start
 }
 
 // end kills the whole family and waits until it is gone, for at most killWait.
@@ -66,11 +82,7 @@ func (f family) end() (int, error) {
 		for _, pid := range left {
 			seen[pid] = true
 		}
-		f.cgroup.kill()
-		if f.led {
-			_ = syscall.Kill(-f.leader, syscall.SIGKILL) // the whole group at once; what it misses comes next
-		}
-		err := f.signal(syscall.SIGKILL)
+		err := f.kill(left)
 		if time.Now().After(deadline) {
 			return len(seen), errors.Join(fmt.Errorf("processes %v do not end though they were killed", left), err)
 		}
@@ -78,10 +90,20 @@ func (f family) end() (int, error) {
 	}
 }
 
-// signal sends sig to each of the family.
-func (f family) signal(sig syscall.Signal) error {
+// kill kills members, and what they start meanwhile as far as that can be done
+// at one stroke.
+func (f family) kill(members []int) error {
+	f.cgroup.kill()
+	if f.held {
+		_ = syscall.Kill(-f.leader, syscall.SIGKILL) // nobody left in the group is no mistake
+	}
+	return f.signal(members, syscall.SIGKILL)
+}
+
+// signal sends sig to members, in their order.
+func (f family) signal(members []int, sig syscall.Signal) error {
 	var errs []error
-	for _, pid := range f.members() {
+	for _, pid := range members {
 		errs = append(errs, f.signalMember(pid, sig))
 	}
 	return errors.Join(errs...)
@@ -97,7 +119,7 @@ func (f family) signalMember(pid int, sig syscall.Signal) error {
 	if err != nil {
 		return fmt.Errorf("hold process %d: %w", pid, err)
 	}
-	defer unix.Close(fd) // nothing was written
+	defer func() { _ = unix.Close(fd) }() // nothing was written
 	if !f.has(pid, f.cgroup.pids()) {
 		return nil
 	}
@@ -114,7 +136,7 @@ func allPIDs() []int {
 	if err != nil {
 		return nil
 	}
-	defer proc.Close() // only read
+	defer func() { _ = proc.Close() }() // only read
 	names, err := proc.Readdirnames(-1)
 	if err != nil {
 		return nil

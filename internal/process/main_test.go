@@ -111,7 +111,7 @@ func readPID(t *testing.T, path string) int {
 // running reports whether pid is a process that has not ended.
 func running(pid int) bool {
 	stat, err := readStat(pid)
-	return err == nil && stat.state != 'Z' && stat.state != 'X'
+	return err == nil && !stat.ended()
 }
 
 func waitDone(t *testing.T, p *Process) {

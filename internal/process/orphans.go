@@ -72,8 +72,6 @@ func endRecorded(path, boot string) (Orphan, error) {
 		return Orphan{}, err
 	}
 	f := r.family()
-	stat, err := readStat(r.PID)
-	f.led = err == nil && stat.start == r.StartTime
 	killed, err := f.end()
 	orphan := Orphan{Name: r.Name, PID: r.PID, Killed: killed}
 	if err != nil {
@@ -87,7 +85,7 @@ func readRecord(path string) (record, error) {
 	if err != nil {
 		return record{}, fmt.Errorf("read process record: %w", err)
 	}
-	defer f.Close() // only read
+	defer func() { _ = f.Close() }() // only read
 	encoded, err := io.ReadAll(io.LimitReader(f, maxRecord))
 	if err != nil {
 		return record{}, fmt.Errorf("read process record: %w", err)

@@ -96,15 +96,16 @@ func TestARecordOfAnotherProcessTouchesNothing(t *testing.T) {
 		})
 	}
 	t.Run("the right one", func(t *testing.T) { // so that the others could fail
-		spec := script(t, `sleep 1000`)
+		spec := script(t, `sleep 1000 & echo $! > child; wait`)
 		p := mustStart(t, spec)
+		readPID(t, filepath.Join(spec.Dir, "child"))
 		r := readTheRecord(t, spec.RunDir)
 		r.Token, r.Cgroup = strings.Repeat("0", 26), ""
 		dir := t.TempDir()
 		if _, err := r.write(dir); err != nil {
 			t.Fatal(err)
 		}
-		if orphans, err := EndOrphans(dir); err != nil || len(orphans) != 1 {
+		if orphans, err := EndOrphans(dir); err != nil || len(orphans) != 1 || orphans[0].Killed != 2 {
 			t.Errorf("reported %v, %v", orphans, err)
 		}
 		waitDone(t, p)

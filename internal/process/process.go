@@ -30,7 +30,7 @@ const (
 
 // A Spec says what to start. The program's standard input is empty.
 type Spec struct {
-	Name string   // for people, for errors and for the record: lower-case letters, digits, dots and hyphens
+	Name string   // for people, for errors and for the record: lower-case letters, digits, dots, hyphens, underscores
 	Argv []string // never a line for a shell; a program without a slash is looked up in the PATH of Env
 	Dir  string   // the folder it starts in; empty: the caller's
 	Env  []string // its whole environment, NAME=value; nothing is inherited
@@ -47,11 +47,11 @@ type Spec struct {
 	ExtraFiles []*os.File
 }
 
-var processName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,63}$`)
+var processName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
 func (s Spec) validate() error {
 	if !processName.MatchString(s.Name) {
-		return fmt.Errorf("start program %q: its name may have lower-case letters, digits, dots and hyphens, at most 64", s.Name)
+		return fmt.Errorf("start program %q: its name may have lower-case letters, digits, dots, hyphens and underscores, at most 64", s.Name)
 	}
 	if s.Dir == "" {
 		return nil
@@ -105,7 +105,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
-	defer gateIn.Close() // closing it before it was opened keeps the program from running
+	defer func() { _ = gateIn.Close() }() // closing it before it was opened keeps the program from running
 	argv, err := sandbox.Gated(spec.Argv, 3+len(spec.ExtraFiles))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", spec.Name, err), gateOut.Close())
@@ -144,7 +144,7 @@ func (p *Process) admit(spec Spec, gate io.WriteCloser) error {
 		return err
 	}
 	p.family = r.family()
-	p.family.led = true
+	p.family.held = true
 	if spec.RunDir != "" {
 		if p.record, err = r.write(spec.RunDir); err != nil {
 			return err

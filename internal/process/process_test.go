@@ -21,7 +21,7 @@ func TestProgramHasOnlyWhatItWasGiven(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer secret.Close()
+	defer func() { _ = secret.Close() }()
 	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, secret.Fd(), syscall.F_SETFD, 0); errno != 0 {
 		t.Fatal(errno) // now a child would inherit it
 	}
@@ -29,7 +29,7 @@ func TestProgramHasOnlyWhatItWasGiven(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer given.Close()
+	defer func() { _ = given.Close() }()
 	spec := script(t, `tr '\0' '\n' </proc/self/environ; ls /proc/$$/fd | tr '\n' ' '; echo; pwd -P; cat
 		set -- $(cat /proc/$$/stat); echo $(($1 == $6)) $7`) // of a session of its own, without a terminal
 	spec.Env = append(spec.Env, "GREETING=hello\nworld \xff")
@@ -246,7 +246,7 @@ func TestStartWithoutARecordStartsNothing(t *testing.T) {
 	spec.RunDir = filepath.Join(spec.RunDir, "missing")
 	p, err := Start(testContext(t), spec)
 	if err == nil {
-		p.Stop(testContext(t))
+		_ = p.Stop(testContext(t))
 		t.Fatal("started without a record")
 	}
 	if !strings.Contains(err.Error(), "start app: write process record: ") {
@@ -281,7 +281,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	} {
 		p, err := Start(c.ctx, c.spec)
 		if err == nil {
-			p.Stop(testContext(t))
+			_ = p.Stop(testContext(t))
 			t.Errorf("%+v started, want %q", c.spec, c.want)
 			continue
 		}

@@ -44,7 +44,7 @@ func newRecord(name string, pid int) (record, error) {
 }
 
 func (r record) family() family {
-	return family{leader: r.PID, token: r.Token, cgroup: cgroup(r.Cgroup)}
+	return family{leader: r.PID, start: r.StartTime, token: r.Token, cgroup: cgroup(r.Cgroup)}
 }
 
 // write puts r into dir by one rename and returns its path. It is not lost with

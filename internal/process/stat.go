@@ -16,6 +16,9 @@ type stat struct {
 	start   uint64 // in clock ticks after the boot
 }
 
+// ended reports whether the process only waits to be reaped.
+func (s stat) ended() bool { return s.state == 'Z' || s.state == 'X' }
+
 func readStat(pid int) (stat, error) {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -92,7 +92,7 @@ func (p *Process) awaitFamily() {
 	default:
 		return
 	}
-	_ = p.family.signal(syscall.SIGTERM) // what cannot be asked is killed in the end
+	_ = p.family.signal(p.family.members(), syscall.SIGTERM) // what cannot be asked is killed in the end
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for len(p.family.members()) > 0 {

@@ -86,7 +86,7 @@ func anInstance(t *testing.T, u *sandbox.User) targets {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { _ = l.Close() })
 	popup := exec.Command("sleep", "1000")
 	popup.Env = []string{"SECRET=hunter2"}
 	if err := popup.Start(); err != nil {

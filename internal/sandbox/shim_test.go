@@ -132,7 +132,7 @@ func TestDescriptorsAreClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer leak.Close()
+	defer func() { _ = leak.Close() }()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.ExtraFiles = []*os.File{leak, leak}
 	out, err := cmd.CombinedOutput()
@@ -147,7 +147,7 @@ func TestDescriptorsAreClosedOneByOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer syscall.Close(leak)
+	defer func() { _ = syscall.Close(leak) }()
 	leaks := func() bool {
 		out, err := exec.Command("ls", "/proc/self/fd").Output()
 		if err != nil {
