@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -61,19 +62,22 @@ type update struct {
 // An Appliance is one instance. Run runs it; the other methods may be called
 // from any goroutine while it runs.
 type Appliance struct {
-	opts    Options
-	log     *slog.Logger
-	at      layout
-	journal *Journal
-	memory  *memory
-	board   *board
-	front   *front.Front
-	views   *views
-	user    *sandbox.User // nil: the app runs as we do
-	sockets string        // where the app's sockets are
-	url     string
-	started time.Time
-	ctx     context.Context // ends when the appliance is told to stop
+	opts      Options
+	log       *slog.Logger
+	at        layout
+	journal   *Journal
+	memory    *memory
+	board     *board
+	front     *front.Front
+	views     *views
+	user      *sandbox.User // nil: the app runs as we do
+	sockets   string        // where the app's sockets are
+	socketDir string        // where all sockets are
+	url       string
+	started   time.Time
+	ctx       context.Context // ends when the appliance is told to stop
+
+	prepared chan struct{} // closed when the trees below are open
 
 	service *stream
 	data    *stream // nil: the app has no data
@@ -115,6 +119,9 @@ func Run(ctx context.Context, opts Options) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := a.openControl(); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	served := make(chan error, 1)
 	server := &http.Server{Handler: a.front, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
@@ -148,7 +155,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 // the listener waits for it.
 func open(ctx context.Context, opts Options) (a *Appliance, err error) {
 	a = &Appliance{opts: opts, log: opts.Logger, at: layout{root: opts.Root}, ctx: ctx, started: time.Now().UTC(), end: endAt(opts.Plan.End),
-		change: make(chan struct{}, 1), packagesReady: make(chan struct{}), cache: front.NewCache(0)}
+		change: make(chan struct{}, 1), packagesReady: make(chan struct{}), prepared: make(chan struct{}), cache: front.NewCache(0)}
 	if err := a.at.create(); err != nil {
 		return nil, err
 	}
@@ -186,6 +193,21 @@ func (a *Appliance) listen() (net.Listener, error) {
 	return l, nil
 }
 
+// openControl answers on the control socket from here on.
+func (a *Appliance) openControl() error {
+	dir, err := socketDir(a.at, a.memory)
+	if err != nil {
+		return err
+	}
+	a.socketDir = dir
+	folder, err := prepareSockets(filepath.Join(dir, "control"), -1, -1)
+	if err != nil {
+		return err
+	}
+	a.control, err = serveControl(filepath.Join(folder, "control.sock"), a)
+	return err
+}
+
 // prepare does the rest of the start: what a crash left is ended and swept, the
 // app's user is there, and the trees are open.
 func (a *Appliance) prepare() error {
@@ -203,18 +225,24 @@ func (a *Appliance) prepare() error {
 	if err := a.openTrees(); err != nil {
 		return err
 	}
-	dir, err := socketDir(a.at, a.memory)
-	if err != nil {
-		return err
-	}
 	uid, gid := a.ids()
-	socket, apps, err := prepareSockets(dir, uid, gid)
+	a.sockets, err = prepareSockets(filepath.Join(a.socketDir, "app"), uid, gid)
 	if err != nil {
 		return err
 	}
-	a.sockets = apps
-	a.control, err = serveControl(socket, a)
-	return err
+	close(a.prepared)
+	return nil
+}
+
+// isPrepared reports whether the trees are open. Before that there is nothing to
+// sync, and a status holds phases alone.
+func (a *Appliance) isPrepared() bool {
+	select {
+	case <-a.prepared:
+		return true
+	default:
+		return false
+	}
 }
 
 // live boots, then watches until ctx ends or the instance is over.

@@ -173,6 +173,9 @@ func (a *Appliance) prune() {
 // Sync looks for a new release and a new revision now, and returns when what is
 // served is what is wanted, or with the reason why it is not.
 func (a *Appliance) Sync(ctx context.Context) (SyncReport, error) {
+	if !a.isPrepared() {
+		return SyncReport{}, errNotLive
+	}
 	began := time.Now()
 	before := a.servingNow()
 	_, serviceErr := a.syncService(ctx)
@@ -202,6 +205,9 @@ func (a *Appliance) report(before Serving, began time.Time) SyncReport {
 // Rollback serves an older release or revision and holds it, or lets a held one
 // go forward again.
 func (a *Appliance) Rollback(ctx context.Context, order RollbackOrder) (SyncReport, error) {
+	if !a.isPrepared() {
+		return SyncReport{}, errNotLive
+	}
 	began, before := time.Now(), a.servingNow()
 	var s *stream
 	var current datasync.Revision
@@ -244,7 +250,10 @@ func (a *Appliance) Rollback(ctx context.Context, order RollbackOrder) (SyncRepo
 		return SyncReport{}, err
 	}
 	a.record(Entry{Event: "rollback", Release: string(next.Release), Revision: string(next.Revision)})
-	return a.report(before, began), errors.Join(a.activate(ctx, next))
+	if err := a.activate(ctx, next); err != nil {
+		return a.report(before, began), err
+	}
+	return a.report(before, began), nil
 }
 
 // pickOlder finds what to go back to: the one that begins with wish, or the one before current.

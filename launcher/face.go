@@ -53,11 +53,11 @@ func (a *Appliance) Status() Status {
 		App: string(m.ID), Name: m.Name, Instance: a.memory.get().Instance, Version: a.opts.Version, URL: a.url,
 		Since: a.started, Phases: a.board.list(), Restarts: int(a.restarts.Load()), Requests: stats.Requests, Errors: stats.Errors,
 	}
-	if a.service != nil {
+	if a.isPrepared() {
 		s.Service = a.service.status()
-	}
-	if a.data != nil {
-		s.Data = a.data.status()
+		if a.data != nil {
+			s.Data = a.data.status()
+		}
 	}
 	a.mu.Lock()
 	s.ReadOnly, s.End = a.readOnly, a.end

@@ -125,7 +125,7 @@ func awaitSocket(ctx context.Context, r *running, socket string) error {
 		select {
 		case <-tick.C:
 		case <-r.died():
-			return fmt.Errorf("php-fpm ended by itself: %w", r.process.Err())
+			return fmt.Errorf("php-fpm ended by itself: %w%s", r.process.Err(), r.tail())
 		case <-ctx.Done():
 			return fmt.Errorf("php-fpm opened no socket in 20s: %w%s", err, r.tail())
 		}

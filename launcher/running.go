@@ -194,7 +194,7 @@ func (a *Appliance) awaitHealthy(ctx context.Context, r *running) error {
 		case <-again.C:
 		case <-r.died():
 			again.Stop()
-			return &phaseError{PhaseStart, "the app ended by itself", fmt.Errorf("the app ended by itself: %w", r.process.Err())}
+			return &phaseError{PhaseStart, "the app ended by itself", fmt.Errorf("the app ended by itself: %w%s", r.process.Err(), r.tail())}
 		case <-late.C:
 			again.Stop()
 			return &phaseError{PhaseCheck, err.Error(), fmt.Errorf("not healthy after %s: %w%s", allowed, err, r.tail())}

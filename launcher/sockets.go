@@ -52,22 +52,17 @@ func ControlSocket(root string) (string, error) {
 	return filepath.Join(m.get().Sockets, "control/control.sock"), nil
 }
 
-// prepareSockets makes the folder of the control socket, which is ours alone, and
-// that of the apps' sockets, which belongs to the app's user.
-func prepareSockets(dir string, uid, gid int) (control, app string, err error) {
-	control, app = filepath.Join(dir, "control"), filepath.Join(dir, "app")
-	for path, mode := range map[string]os.FileMode{control: 0o700, app: 0o700} {
-		if err := os.RemoveAll(path); err != nil {
-			return "", "", fmt.Errorf("prepare sockets: %w", err)
-		}
-		if err := os.Mkdir(path, mode); err != nil {
-			return "", "", fmt.Errorf("prepare sockets: %w", err)
-		}
+// prepareSockets makes an empty folder for sockets that only its owner may enter:
+// uid and gid, or for -1 ourselves.
+func prepareSockets(dir string, uid, gid int) (string, error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return "", fmt.Errorf("prepare sockets: %w", err)
 	}
-	if uid >= 0 {
-		if err := os.Chown(app, uid, gid); err != nil {
-			return "", "", fmt.Errorf("prepare sockets: %w", err)
-		}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", fmt.Errorf("prepare sockets: %w", err)
 	}
-	return filepath.Join(control, "control.sock"), app, nil
+	if err := os.Lchown(dir, uid, gid); err != nil {
+		return "", fmt.Errorf("prepare sockets: %w", err)
+	}
+	return dir, nil
 }

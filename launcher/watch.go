@@ -31,7 +31,7 @@ func (a *Appliance) watch(ctx context.Context) {
 			if a.serving() != r {
 				continue // it was replaced, and stopped for that
 			}
-			sick = fmt.Errorf("the app ended by itself: %w", r.process.Err())
+			sick = fmt.Errorf("the app ended by itself: %w%s", r.process.Err(), r.tail())
 		case <-timer.C:
 			err := r.check(ctx)
 			switch {
