@@ -20,6 +20,16 @@ type address struct {
 
 func (a address) local() bool { return a.scheme == "file" }
 
+// hostPort takes the host apart; port 0 is the scheme's own.
+func (a address) hostPort() (host string, port int) {
+	i := strings.LastIndexByte(a.host, ':')
+	if i < 0 || strings.HasSuffix(a.host, "]") {
+		return a.host, 0
+	}
+	port, _ = strconv.Atoi(a.host[i+1:]) // url.Parse let only digits through
+	return a.host[:i], port
+}
+
 var (
 	scpForm    = regexp.MustCompile(`^(?:([A-Za-z0-9_][A-Za-z0-9_.-]*)@)?([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\]):([^:].*)$`)
 	sshUser    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
@@ -59,7 +69,7 @@ func parseAddress(text string) (address, error) {
 		return parsePath(text)
 	}
 	m := scpForm.FindStringSubmatch(text)
-	if m == nil {
+	if m == nil || m[1] == "" && strings.Contains(m[3], "@") {
 		return address{}, errors.New("that is not the address of a repository (it may hold a password and is not repeated); " + addressHelp)
 	}
 	if strings.HasPrefix(m[3], "-") {

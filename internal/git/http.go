@@ -41,7 +41,8 @@ func (r *Remote) connectHTTP(limit int64) (session, error) {
 	if err != nil {
 		return nil, err
 	}
-	endpoint := &transport.Endpoint{Protocol: r.address.scheme, Host: r.address.host, Path: r.address.path}
+	host, port := r.address.hostPort()
+	endpoint := &transport.Endpoint{Protocol: r.address.scheme, Host: host, Port: port, Path: r.address.path}
 	s, err := githttp.NewClient(&http.Client{Transport: g}).NewUploadPackSession(endpoint, auth)
 	if err != nil {
 		return nil, err

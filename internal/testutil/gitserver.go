@@ -2,6 +2,7 @@ package testutil
 
 import (
 	"crypto/subtle"
+	"io"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -57,7 +58,7 @@ func GitHandler(t testing.TB, dir string) http.Handler {
 			env = append(env, v)
 		}
 	}
-	return &cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"), Env: env}
+	return &cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"), Env: env, Stderr: io.Discard}
 }
 
 // Requests is how many requests were made so far.

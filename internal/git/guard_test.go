@@ -1,0 +1,89 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+type tripper func(*http.Request) (*http.Response, error)
+
+func (t tripper) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// A hanging body sends nothing until its request is given up.
+type hanging struct{ ctx context.Context }
+
+func (h hanging) Read([]byte) (int, error) { <-h.ctx.Done(); return 0, h.ctx.Err() }
+func (h hanging) Close() error             { return nil }
+
+func guarded(t *testing.T, limit int64, body func(context.Context) io.ReadCloser) (*guard, io.ReadCloser) {
+	t.Helper()
+	g := &guard{limit: limit, base: tripper(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: body(r.Context())}, nil
+	})}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://example.org", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := g.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, res.Body
+}
+
+func TestStalledAnswerIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, body := guarded(t, 100, func(ctx context.Context) io.ReadCloser { return hanging{ctx} })
+		began := time.Now()
+		_, err := io.ReadAll(body)
+		if !errors.Is(err, errStalled) || time.Since(began) != stallTimeout {
+			t.Errorf("after %v: %v; want it given up after %v", time.Since(began), err, stallTimeout)
+		}
+		if got := g.cause(errors.New("what the protocol's reader makes of it")); !errors.Is(got, errStalled) {
+			t.Errorf("the cause is %v; want that it stalled", got)
+		}
+	})
+}
+
+// endless sends zeros for ever.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestEndlessAnswerIsGivenUp(t *testing.T) {
+	_, body := guarded(t, 1000, func(context.Context) io.ReadCloser { return io.NopCloser(endless{}) })
+	n, err := io.Copy(io.Discard, body)
+	if !errors.Is(err, errTooLarge) || n > 1<<20 {
+		t.Errorf("read %d bytes: %v; want it given up", n, err)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		key, value string
+		want       time.Duration
+	}{
+		{"Retry-After", "30", 30 * time.Second},
+		{"Retry-After", "-5", 0},
+		{"Retry-After", "99999999999999999999", 0},
+		{"Retry-After", "86400", time.Hour},
+		{"Retry-After", "Fri, 01 May 2026 12:01:00 GMT", time.Minute},
+		{"Retry-After", "soon", 0},
+	} {
+		if got := retryAfter(http.Header{c.key: {c.value}}, now); got != c.want {
+			t.Errorf("%s: %s means %v; want %v", c.key, c.value, got, c.want)
+		}
+	}
+	h := http.Header{}
+	h.Set("X-RateLimit-Remaining", "0")
+	h.Set("X-RateLimit-Reset", "1777636860")
+	if got := retryAfter(h, time.Unix(1777636800, 0)); got != time.Minute {
+		t.Errorf("a rate limit's reset means %v; want a minute", got)
+	}
+}
