@@ -29,7 +29,7 @@ func openRoot(t testing.TB, dir string) *os.Root {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { root.Close() })
+	t.Cleanup(func() { check(t, root.Close()) })
 	return root
 }
 
@@ -38,6 +38,11 @@ func check(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func closing(t testing.TB, c io.Closer) {
+	t.Helper()
+	check(t, c.Close())
 }
 
 // write makes a file, and the folders above it, that nobody wrote to for a while.
@@ -67,7 +72,7 @@ func sampleState(t testing.TB) *os.Root {
 	check(t, root.Mkdir("locked", 0o700))
 	write(t, root, "locked/file", "in a folder that cannot be written to")
 	check(t, root.Chmod("locked", 0o500))
-	t.Cleanup(func() { root.Chmod("locked", 0o700) })
+	t.Cleanup(func() { check(t, root.Chmod("locked", 0o700)) })
 	check(t, root.Chtimes("locked", when, when.Add(-24*time.Hour)))
 	return root
 }
@@ -97,7 +102,7 @@ func TestRoundTrip(t *testing.T) {
 	target := openRoot(t, t.TempDir())
 	restored, err := Restore(t.Context(), bytes.NewReader(archive), target, Limits{})
 	check(t, err)
-	t.Cleanup(func() { target.Chmod("locked", 0o700) })
+	t.Cleanup(func() { check(t, target.Chmod("locked", 0o700)) })
 	if diff := cmp.Diff(taken, restored); diff != "" {
 		t.Errorf("restored is not what was taken: %s", diff)
 	}
@@ -142,7 +147,7 @@ func TestWhatIsLeftOutIsNamed(t *testing.T) {
 	write(t, state, "kept", "kept")
 	listener, err := net.Listen("unix", filepath.Join(dir, "app.sock"))
 	check(t, err)
-	defer listener.Close()
+	defer closing(t, listener)
 	check(t, unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
 	check(t, os.Symlink("/etc/passwd", filepath.Join(dir, "absolute")))
 	check(t, os.Symlink("../outside", filepath.Join(dir, "out")))

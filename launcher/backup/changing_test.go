@@ -115,7 +115,7 @@ func TestBigFileThatChangesIsMarkedAndStillVerifies(t *testing.T) {
 			write(t, state, "big", string(noise))
 			file, err := state.OpenFile("big", os.O_WRONLY|os.O_APPEND, 0)
 			check(t, err)
-			defer file.Close()
+			defer closing(t, file)
 			var archive bytes.Buffer
 			changed := false
 			manifest, err := Take(t.Context(), state, writerFunc(func(p []byte) {
@@ -148,7 +148,7 @@ func TestDatabaseInUse(t *testing.T) {
 	stdout, err := app.StdoutPipe()
 	check(t, err)
 	check(t, app.Start())
-	defer func() { stdin.Close(); app.Wait() }()
+	defer func() { check(t, errors.Join(stdin.Close(), app.Wait())) }()
 	_, err = io.WriteString(stdin, "PRAGMA journal_mode=WAL; CREATE TABLE bid(n); INSERT INTO bid VALUES (1),(2),(3); SELECT 'ready';\n")
 	check(t, err)
 	for lines := bufio.NewScanner(stdout); lines.Scan() && lines.Text() != "ready"; {

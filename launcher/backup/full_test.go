@@ -15,7 +15,7 @@ import (
 func TestTakeToAFullDisk(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	check(t, err)
-	defer full.Close()
+	defer closing(t, full)
 	_, err = Take(t.Context(), sampleState(t), full, TakeOptions{})
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "the disk of the vault is full; free some space and try again") {
 		t.Errorf("got %v", err)

@@ -147,7 +147,7 @@ func TestFolderVaultSweepsWhatACrashLeft(t *testing.T) {
 	check(t, os.WriteFile(left, []byte("half"), 0o600))
 	file, err := os.Create(beingWritten)
 	check(t, err)
-	defer file.Close()
+	defer closing(t, file)
 	check(t, unix.Flock(int(file.Fd()), unix.LOCK_EX))
 	_, err = FolderVault(dir)
 	check(t, err)
@@ -167,7 +167,7 @@ func TestSave(t *testing.T) {
 	check(t, err)
 	r, err := vault.Get(t.Context(), "a.tar.zst")
 	check(t, err)
-	defer r.Close()
+	defer closing(t, r)
 	verified, err := Verify(t.Context(), r)
 	check(t, err)
 	if diff := cmp.Diff(saved, verified); diff != "" {
