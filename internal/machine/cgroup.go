@@ -37,9 +37,17 @@ func newCgroup() (*cgroup, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make control group: %w", err)
 	}
+	group, err := openCgroup(path)
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	return group, nil
+}
+
+func openCgroup(path string) (*cgroup, error) {
 	dir, err := os.Open(path)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open control group: %w", err), os.Remove(path))
+		return nil, fmt.Errorf("open control group: %w", err)
 	}
 	return &cgroup{path: path, dir: dir}, nil
 }

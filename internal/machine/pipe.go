@@ -11,8 +11,8 @@ import (
 // pipeTimeout is how long the socket's owner may take to answer the call.
 const pipeTimeout = 10 * time.Second
 
-// pipe joins in and out to the unix socket that args names, until both
-// directions have ended. QEMU starts one such process for each connection to an
+// pipe joins in and out to the unix socket that args names, until the socket's
+// side has ended. QEMU starts one such process for each connection to an
 // address it forwards.
 func pipe(args []string, in io.Reader, out io.Writer) error {
 	if len(args) != 1 {
@@ -23,12 +23,15 @@ func pipe(args []string, in io.Reader, out io.Writer) error {
 		return fmt.Errorf("join a socket: %w", err)
 	}
 	socket := conn.(*net.UnixConn)
-	sent := make(chan error, 1)
 	go func() {
-		_, err := io.Copy(socket, in)
-		sent <- errors.Join(err, socket.CloseWrite())
+		// Its errors show in the answer, which then does not come. It may wait for
+		// who asks long after the answer is complete: then the program's end ends it.
+		_, _ = io.Copy(socket, in)
+		_ = socket.CloseWrite()
 	}()
 	_, err = io.Copy(out, socket)
-	// The answer is complete; who asked may leave its side open for ever.
-	return errors.Join(err, socket.Close())
+	if err = errors.Join(err, socket.Close()); err != nil {
+		return fmt.Errorf("join a socket: %w", err)
+	}
+	return nil
 }

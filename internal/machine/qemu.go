@@ -182,9 +182,8 @@ func (v *VM) event(event string, guest bool) {
 	defer v.mu.Unlock()
 	switch event {
 	case "RESET":
-		v.boots++
-		close(v.booted)
-		v.booted = make(chan struct{})
+		close(v.reset)
+		v.reset = make(chan struct{})
 	case "SHUTDOWN":
 		v.turned = guest
 	}

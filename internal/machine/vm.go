@@ -66,8 +66,7 @@ type VM struct {
 	kill     func()
 
 	mu      sync.Mutex
-	boots   int
-	booted  chan struct{} // closed and replaced at every reset
+	reset   chan struct{} // closed and replaced at every reset
 	turned  bool          // the guest turned itself off
 	closing bool
 	state   State
@@ -79,8 +78,8 @@ type VM struct {
 // Ctx bounds the start alone; the caller closes the machine.
 func StartVM(ctx context.Context, cfg VMConfig) (*VM, error) {
 	v := &VM{
-		cfg: cfg, state: Running, boots: 1, forward: map[int]netip.AddrPort{},
-		done: make(chan struct{}), booted: make(chan struct{}),
+		cfg: cfg, state: Running, forward: map[int]netip.AddrPort{},
+		done: make(chan struct{}), reset: make(chan struct{}),
 	}
 	err := v.prepare(ctx)
 	if err == nil {
@@ -175,13 +174,6 @@ func (v *VM) State() (State, error) {
 	return v.state, v.failure
 }
 
-// Boots counts how often the machine was started: once, and once a reset.
-func (v *VM) Boots() int {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.boots
-}
-
 // Done is closed when the machine has powered off, failed or been closed.
 func (v *VM) Done() <-chan struct{} { return v.done }
 
@@ -193,13 +185,13 @@ func (v *VM) Accelerated() bool { return v.accel == accelKVM }
 // would, and returns when it was. Its disk stays.
 func (v *VM) Reset(ctx context.Context) error {
 	v.mu.Lock()
-	booted := v.booted
+	reset := v.reset
 	v.mu.Unlock()
 	if err := v.control.do(ctx, "system_reset"); err != nil {
 		return fmt.Errorf("reset virtual machine %s: %w", v.cfg.Name, err)
 	}
 	select {
-	case <-booted:
+	case <-reset:
 		return nil
 	case <-v.done:
 		return fmt.Errorf("reset virtual machine %s: it has ended", v.cfg.Name)
