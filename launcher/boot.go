@@ -22,11 +22,6 @@ const (
 // boot goes from nothing, or from what an earlier start left, to a served app.
 // It only gives up when ctx ends.
 func (a *Appliance) boot(ctx context.Context) error {
-	if a.closeMetadata() != nil { // now with the reason on the page, until it can be done
-		if err := a.retry(ctx, PhaseStart, a.closeMetadata); err != nil {
-			return err
-		}
-	}
 	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
 		p, err := a.install(ctx)
 		if err != nil {

@@ -149,7 +149,7 @@ func (a *Appliance) backup(ctx context.Context) (name string, err error) {
 	defer func() { err = errors.Join(err, state.Close()) }()
 	series := backup.Series{App: string(a.opts.Plan.Manifest.ID), Instance: a.memory.get().Instance}
 	name = series.Name(time.Now())
-	if _, err := backup.Save(ctx, vault, name, state, backup.TakeOptions{}); err != nil {
+	if _, err := backup.Save(ctx, vault, name, state, backup.TakeOptions{App: series.App, Instance: series.Instance}); err != nil {
 		return "", err
 	}
 	a.record(Entry{Event: "backup", Message: name})

@@ -133,7 +133,7 @@ func (a *Appliance) confine(s appSpec) (process.Spec, error) {
 	if err != nil {
 		return process.Spec{}, err
 	}
-	return process.Spec{Name: s.name, Argv: argv, Dir: s.dir, Env: s.env, RunDir: a.at.records()}, nil
+	return process.Spec{Name: s.name, Argv: argv, Dir: s.dir, Env: s.env, RunDir: a.at.records(), Output: a.appLog(s.name)}, nil
 }
 
 // environment is all that the app is told. What popup says wins over a setting of the same name.

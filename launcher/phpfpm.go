@@ -83,6 +83,7 @@ func (a *Appliance) handlePHP(r *running, socket string) error {
 	r.handler, err = front.PHP(front.PHPOptions{
 		Network: "unix", Address: socket, View: r.root, Release: release, Cache: a.cache,
 		PublishPath: r.manifest.Serve.PublishPath, Index: r.manifest.Serve.Index, Mounts: mounts,
+		TempDir: a.at.run(), Stderr: a.appLog("php"),
 	})
 	return err
 }

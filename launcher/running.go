@@ -42,6 +42,10 @@ func (a *Appliance) start(ctx context.Context, p pair) (_ *running, err error) {
 	if err != nil {
 		return nil, &phaseError{PhaseStart, plainCause(err), err}
 	}
+	// Again at each start: whoever loads the machine's firewall anew drops the rule.
+	if err := a.closeMetadata(); err != nil {
+		return nil, &phaseError{PhaseStart, "the instance metadata cannot be closed to the app", err}
+	}
 	r := &running{pair: p, manifest: m, app: a}
 	defer func() {
 		if err != nil {
