@@ -501,3 +501,14 @@ func TestPlanIsNotRun(t *testing.T) {
 		}
 	}
 }
+
+func TestStopsAtTheFirstFailure(t *testing.T) {
+	for _, tool := range []string{"mv", "chmod", "sha256sum", "systemctl"} {
+		m := newMachine(t, debian)
+		m.stub(tool, "exit 1")
+		ok, said := m.run(rendered(t, notice(t), release(t, serve(fakePopup), "/popup")))
+		if ok || strings.Contains(said, "popup is starting") || m.read("etc/popup/started") != "" {
+			t.Errorf("with a failing %s it went on:\n%s", tool, said)
+		}
+	}
+}
