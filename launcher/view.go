@@ -144,7 +144,7 @@ func placeMount(view string, m mount) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close() // only read from
+	defer root.Close() //nolint:errcheck // nothing was written to it
 	if parent := filepath.Dir(m.at); parent != "." {
 		if err := root.MkdirAll(parent, 0o755); err != nil {
 			return fmt.Errorf("mount %s: %w", m.at, err)
@@ -162,7 +162,7 @@ func copyFile(from, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer in.Close() // only read
+	defer in.Close() //nolint:errcheck // it was only read
 	info, err := in.Stat()
 	if err != nil {
 		return err

@@ -21,8 +21,6 @@ import (
 	"popup/internal/testutil"
 )
 
-// tarball is the name under which each day replaces the last.
-const tarball = "cache_storage_for_open_qa.tar.gz"
 
 // qaBoard is the shipped board's manifest, in the tree as its user has it.
 const qaBoard = "../../apps/catalogue/qa-board/app.yaml"
