@@ -21,7 +21,6 @@ import (
 	"popup/internal/testutil"
 )
 
-
 // qaBoard is the shipped board's manifest, in the tree as its user has it.
 const qaBoard = "../../apps/catalogue/qa-board/app.yaml"
 

@@ -129,17 +129,18 @@ func addTests(add func(name string, content []byte), day time.Time) {
 	date := day.Format(time.DateOnly)
 	var list strings.Builder
 	for n := range 4 + random.IntN(6) {
-		branch := branches[random.IntN(len(branches))]
-		id := fmt.Sprintf("%s_UID_%d%02d", branch, day.YearDay(), n)
-		result := "SUCCESS"
+		test, uid := branches[random.IntN(len(branches))], 1000+day.YearDay()*10+n
+		result := "passed"
 		if random.IntN(4) == 0 {
-			result = "FAILED"
+			result = "failed"
 		}
-		fmt.Fprintf(&list, "%s\t%s\n", id, result)
-		add("open_qa_"+id+".cache", fmt.Appendf(nil, "%s %s %s\n", date, id, result))
+		id := fmt.Sprintf("%s_UID_%d", test, uid)
+		fmt.Fprintf(&list, "%s %d\n", test, uid)
+		add("open_qa_"+id+".cache", fmt.Appendf(nil, "[%s %02d:%02d:00] TESTNAME %s UID %d SEQUENCE all-steps OS DEBIAN 12 GIT_HASH %040x TEST_STAGE %s",
+			date, 8+n, random.IntN(60), test, uid, random.Uint64(), result))
 		var body strings.Builder
 		for step := range 5 + random.IntN(40) {
-			fmt.Fprintf(&body, "[%s] step %d of %s took %d s\n", date, step, branch, random.IntN(600))
+			fmt.Fprintf(&body, "[%s] step %d of %s took %d s\n", date, step, test, random.IntN(600))
 		}
 		add("body_"+id+".cache", []byte(body.String()))
 	}
