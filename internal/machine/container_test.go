@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 // testImage returns the image all machines of these tests start from. It is
-// kept in the work tree's cache, where other packages' tests find it too.
+// kept in the work tree's cache, where the tests of e2e find it too.
 func testImage(t *testing.T) *Image {
 	t.Helper()
 	needRoot(t)
@@ -41,7 +41,7 @@ func testImage(t *testing.T) *Image {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	image, err := BuildImage(t.Context(), ImageConfig{Kernel: true, Cache: cache, Log: testLog{t}})
+	image, err := BuildImage(t.Context(), ImageConfig{Packages: []string{"php-fpm"}, Kernel: true, Cache: cache, Log: testLog{t}})
 	if err != nil {
 		t.Fatal(err)
 	}
