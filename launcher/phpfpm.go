@@ -96,6 +96,7 @@ func (a *Appliance) writePool(name, socket string) (path string, err error) {
 		"[global]",
 		"error_log = /proc/self/fd/2",
 		"log_limit = 8192",
+		"log_level = warning",
 		"[" + name + "]",
 		"listen = " + socket,
 		"listen.mode = 0600",
