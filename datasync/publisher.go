@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"popup/internal/atomicfile"
 )
 
@@ -297,7 +298,8 @@ func (p *Publisher) remove(rev Revision) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(p.Path(rev), dir); err != nil {
+	// os.Rename would refuse the empty folder; another parent would want a writable tree.
+	if err := unix.Rename(p.Path(rev), dir); err != nil {
 		return errors.Join(err, os.Remove(dir))
 	}
 	return removeTree(dir)
