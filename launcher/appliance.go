@@ -46,7 +46,6 @@ type Options struct {
 	Logger    *slog.Logger                    //
 	Stdout    io.Writer                       // gets one line: listening on http://HOST:PORT
 	Catalogue func(id string) (fs.FS, error)  // the apps that ship in this binary
-	UserData  string                          // launches a copy of what runs here; shown to anybody; empty: not shown
 	PowerOff  func(ctx context.Context) error // turns the machine off at its end; nil: the program just ends
 }
 

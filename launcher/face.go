@@ -30,13 +30,13 @@ func (a *Appliance) showAbout() {
 	s := a.Status()
 	about := front.About{
 		App: s.App, Name: s.Name, Popup: s.Version, License: a.opts.Plan.Manifest.License, Since: s.Since, Healthy: s.Healthy,
-		UserData: a.opts.UserData,
+		UserData: a.ownUserData(),
 	}
 	if s.Serving != nil {
 		about.Since = s.Serving.Since
-		about.Service = front.Source{Repository: a.opts.Plan.Service.URL, Commit: string(s.Serving.Release)}
+		about.Service = front.Source{Repository: shownAddress(&a.opts.Plan.Service), Commit: string(s.Serving.Release)}
 		if a.opts.Plan.Data != nil {
-			about.Data = &front.Source{Repository: a.opts.Plan.Data.URL, Commit: string(s.Serving.Revision)}
+			about.Data = &front.Source{Repository: shownAddress(a.opts.Plan.Data), Commit: string(s.Serving.Revision)}
 		}
 	}
 	if s.End != nil {

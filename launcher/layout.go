@@ -13,6 +13,7 @@ import (
 type layout struct{ root string }
 
 func (l layout) config() string   { return filepath.Join(l.root, "etc/popup/config.yaml") }
+func (l layout) binary() string   { return filepath.Join(l.root, "etc/popup/binary") }
 func (l layout) secrets() string  { return filepath.Join(l.root, "etc/popup/secrets.json") }
 func (l layout) lib() string      { return filepath.Join(l.root, "var/lib/popup") }
 func (l layout) releases() string { return filepath.Join(l.lib(), "service") }

@@ -34,7 +34,7 @@ func (f *appFlags) register(cmd *cobra.Command) {
 
 // overrides turns the flags into what a plan is made with.
 func (f appFlags) overrides() (userdata.Overrides, error) {
-	o := userdata.Overrides{Service: f.service, Data: f.data, Until: f.until, Now: time.Now(), Settings: map[string]string{}}
+	o := userdata.Overrides{Service: absolute(f.service), Data: absolute(f.data), Until: f.until, Now: time.Now(), Settings: map[string]string{}}
 	for _, pair := range f.set {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok || key == "" {
@@ -50,6 +50,22 @@ func (f appFlags) overrides() (userdata.Overrides, error) {
 		o.Zone = zone
 	}
 	return o, nil
+}
+
+// absolute makes the path of a folder that is here an absolute one; an address stays as it is.
+func absolute(address string) string {
+	path, ref, hasRef := strings.Cut(address, "#")
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return address
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return address
+	}
+	if hasRef {
+		return abs + "#" + ref
+	}
+	return abs
 }
 
 // readPlan reads an appliance config, or makes a plan of a manifest: a file, a
