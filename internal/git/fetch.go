@@ -69,7 +69,7 @@ func (r *Remote) download(ctx context.Context, id plumbing.Hash, to io.Writer) (
 	if err != nil {
 		return id, err
 	}
-	defer s.Close()
+	defer s.Close() //nolint:errcheck // the fetch is over, however it went
 	adv, err := s.AdvertisedReferencesContext(ctx)
 	if err != nil {
 		return id, s.cause(err)

@@ -106,7 +106,7 @@ func (r *Remote) refs(ctx context.Context) (refs references, err error) {
 	if err != nil {
 		return references{}, err
 	}
-	defer s.Close()
+	defer s.Close() //nolint:errcheck // the fetch is over, however it went
 	adv, err := s.AdvertisedReferencesContext(ctx)
 	if err != nil {
 		return references{}, s.cause(err)

@@ -43,7 +43,7 @@ func (r *Remote) connectSSH(ctx context.Context, limit int64) (_ session, err er
 	if err != nil {
 		return nil, err
 	}
-	undo := context.AfterFunc(ctx, func() { conn.Close() })
+	undo := context.AfterFunc(ctx, func() { _ = conn.Close() }) // whoever still reads from it is told
 	defer func() {
 		if err != nil {
 			undo()
