@@ -11,7 +11,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULN := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: help build run test check e2e bench fuzz golden vuln tools-run tools-test clean
+.PHONY: help build run test check e2e bench fuzz golden vuln tools-run tools-test tools-vm clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,7 +32,7 @@ check: ## format, vet, staticcheck, golangci-lint (errcheck), the import table
 	$(GO) run $(GOLANGCI) run ./...
 	$(GO) test ./internal/archtest
 
-e2e: tools-test ## virtual machines with real cloud-init: make e2e T=regex KEEP=1
+e2e: tools-vm ## virtual machines with real cloud-init: make e2e T=regex KEEP=1
 	KEEP=$(KEEP) $(GO) test -tags vm -timeout 60m -count 1 -v -run '$(or $(T),.)' ./e2e
 
 bench: tools-test ## time to the first page, to a healthy app, of a poll and of an update
@@ -56,9 +56,12 @@ tools-run:
 	@scripts/need php-fpm:php-fpm
 
 tools-test:
-	@scripts/need git:git gcc:gcc php-fpm:php-fpm php:php-cli python3:python3 shellcheck:shellcheck busybox:busybox \
-	  sqlite3:sqlite3 mmdebstrap:mmdebstrap ip:iproute2 nft:nftables mke2fs:e2fsprogs \
-	  qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils zstd:zstd curl:curl dpkg-scanpackages:dpkg-dev
+	@scripts/need git:git gcc:gcc /usr/include/stdlib.h:libc6-dev php-fpm:php-fpm python3:python3 sqlite3:sqlite3 \
+	  shellcheck:shellcheck busybox:busybox curl:curl wget:wget ip:iproute2 nft:nftables \
+	  mmdebstrap:mmdebstrap mke2fs:e2fsprogs zstd:zstd dpkg-scanpackages:dpkg-dev
+
+tools-vm: tools-test
+	@scripts/need qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
 
 clean: ## what was built; the cache of images stays
 	rm -rf bin e2e/out
