@@ -56,11 +56,15 @@ type State struct {
 	Vault string `yaml:"vault,omitempty" json:"vault,omitempty"` // a folder; empty: ROOT/var/lib/popup/vault
 }
 
-// Serve says where the instance is reached.
+// Serve says where the instance is reached. Check tells whether it can be.
 type Serve struct {
 	Listen  string   `yaml:"listen,omitempty" json:"listen,omitempty"`   // empty: :80
-	Domains []string `yaml:"domains,omitempty" json:"domains,omitempty"` // non-empty: certificates are fetched for them and :443 is served
-	Email   string   `yaml:"email,omitempty" json:"email,omitempty"`     // told to the certificate authority
+	Domains []string `yaml:"domains,omitempty" json:"domains,omitempty"` // non-empty: certificates are fetched for them and ListenTLS is served
+	Email   string   `yaml:"email,omitempty" json:"email,omitempty"`     // told to the certificate authority; empty: it is told none
+	// ListenTLS is where https is answered; empty: :443. Only with Domains.
+	ListenTLS string `yaml:"listen_tls,omitempty" json:"listen_tls,omitempty"`
+	// ACMEDirectory is the directory of the certificate authority; empty: Let's Encrypt.
+	ACMEDirectory string `yaml:"acme_directory,omitempty" json:"acme_directory,omitempty"`
 }
 
 // An End is when the instance is over. A date without a time means the end of

@@ -1,0 +1,120 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// maxDomains bounds the domains of one instance: each is a certificate of its own,
+// and authorities count how many somebody asks for.
+const maxDomains = 20
+
+// Check tells everything that keeps an instance from being reached as s says, in
+// sentences for whoever wrote it.
+func (s Serve) Check() error {
+	var errs []error
+	if len(s.Domains) == 0 {
+		if s.Email+s.ListenTLS+s.ACMEDirectory != "" {
+			errs = append(errs, errors.New("email, listen_tls and acme_directory are for certificates, and no domain is given to fetch one for"))
+		}
+		return errors.Join(errs...)
+	}
+	if len(s.Domains) > maxDomains {
+		errs = append(errs, fmt.Errorf("%d domains are given; one instance answers to at most %d", len(s.Domains), maxDomains))
+	}
+	for i, given := range s.Domains {
+		domain, err := ParseDomain(given)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case slices.ContainsFunc(s.Domains[:i], func(d string) bool { return strings.EqualFold(d, given) }):
+			errs = append(errs, fmt.Errorf("domain %s is given twice", domain))
+		case s.ACMEDirectory == "" && isPrivate(domain):
+			errs = append(errs, fmt.Errorf("domain %s is a private name, which no public authority certifies; give a public one, or the acme_directory of your own authority", domain))
+		}
+	}
+	return errors.Join(append(errs, checkEmail(s.Email), checkDirectory(s.ACMEDirectory))...)
+}
+
+// ParseDomain reads a domain that a certificate is to be fetched for, as a person
+// wrote it, and returns it in lower case and ASCII (an umlaut becomes xn--). The
+// error is a sentence that says what to write instead.
+func ParseDomain(given string) (string, error) {
+	name := strings.TrimSuffix(given, ".")
+	switch {
+	case name == "":
+		return "", errors.New("a domain is empty; write one like fair.example.org")
+	case strings.Contains(name, "/"):
+		return "", fmt.Errorf("domain %q is an address; write the name alone, like fair.example.org", given)
+	case strings.HasPrefix(name, "*"):
+		return "", fmt.Errorf("domain %s: popup proves a name by answering on it, and nobody can answer on all of them; give each name", given)
+	case isAddress(name):
+		return "", fmt.Errorf("domain %s is an IP address; give a name that leads to it", given)
+	case strings.Contains(name, ":"):
+		return "", fmt.Errorf("domain %q has a port; write the name alone, and give ports with listen", given)
+	}
+	domain, err := strictDomain.ToASCII(name)
+	if err != nil || domain == "" || len(domain) > 253 {
+		return "", fmt.Errorf("domain %q is not a domain name; write letters, digits, hyphens and dots, like fair.example.org", given)
+	}
+	if !strings.Contains(domain, ".") {
+		return "", fmt.Errorf("domain %s has no dot; write the whole name, like %s.example.org", given, domain)
+	}
+	return domain, nil
+}
+
+// strictDomain reads what a person wrote as a browser does, and no more than DNS takes.
+var strictDomain = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true), idna.Transitional(false))
+
+func isAddress(name string) bool {
+	_, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	return err == nil
+}
+
+// isPrivate tells a name that means something else, or nothing, elsewhere.
+func isPrivate(domain string) bool {
+	return slices.ContainsFunc([]string{"localhost", "local", "internal", "home.arpa", "test", "invalid", "onion"}, func(zone string) bool {
+		return domain == zone || strings.HasSuffix(domain, "."+zone)
+	})
+}
+
+func checkEmail(email string) error {
+	if email == "" {
+		return nil
+	}
+	if parsed, err := mail.ParseAddress(email); err != nil || parsed.Address != email {
+		return fmt.Errorf("email %q is not an address; write one like fair@example.org, or none", email)
+	}
+	return nil
+}
+
+// checkDirectory wants a way to the authority that nobody on it can change, which
+// plain http is to this machine alone.
+func checkDirectory(directory string) error {
+	if directory == "" {
+		return nil
+	}
+	u, err := url.Parse(directory)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http"):
+		return errors.New("acme_directory is not an address; write one like https://ca.example.org/directory")
+	case u.User != nil:
+		return errors.New("acme_directory holds a password; authorities know an instance by its key, so leave it out")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return fmt.Errorf("acme_directory %s is not https; what it says could be changed on its way", u.Redacted())
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
