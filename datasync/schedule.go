@@ -127,17 +127,26 @@ func (s Schedule) Run(ctx context.Context, fn func(context.Context)) error {
 			return ctx.Err()
 		case <-timer.C:
 		}
-		now := time.Now().Round(0) // by the clock on the wall
-		if !now.Before(due) {
+		if s.isDue(time.Now(), &due) {
 			fn(ctx)
-			now = time.Now().Round(0)
-			due = s.Next(now)
-		} else if next := s.Next(now); next.Before(due) {
-			due = next // the clock was set back
+			due = s.Next(time.Now())
 		}
 		if due.IsZero() {
 			return errNever
 		}
-		timer.Reset(min(due.Sub(now), recheck))
+		timer.Reset(min(time.Until(due.Round(0)), recheck))
 	}
+}
+
+// isDue says whether due has come, by the clock on the wall. Where that clock was
+// set back, due comes earlier as well.
+func (s Schedule) isDue(now time.Time, due *time.Time) bool {
+	now = now.Round(0)
+	if !now.Before(*due) {
+		return true
+	}
+	if next := s.Next(now); next.Before(*due) {
+		*due = next
+	}
+	return false
 }

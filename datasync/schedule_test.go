@@ -151,3 +151,20 @@ func FuzzParseSchedule(f *testing.F) {
 		}
 	})
 }
+
+// A clock that was wrong at boot and then set back does not put the next run years away.
+func TestClockSetBack(t *testing.T) {
+	s := schedule(t, "@every 10m", "", "i-1")
+	wrong := time.Date(2038, 1, 1, 0, 0, 0, 0, time.UTC)
+	due := s.Next(wrong)
+	right := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	if s.isDue(right, &due) {
+		t.Error("it runs though nothing is due")
+	}
+	if wait := due.Sub(right); wait <= 0 || wait > 10*time.Minute {
+		t.Errorf("the next run is %v away; want within ten minutes", wait)
+	}
+	if !s.isDue(due, &due) {
+		t.Error("it does not run when it is due")
+	}
+}

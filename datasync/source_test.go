@@ -300,3 +300,19 @@ func (m *movesOnce) Head(ctx context.Context) (Revision, error) {
 	}
 	return m.Source.Head(ctx)
 }
+
+// A branch that is rewritten between the poll and the fetch is asked for again.
+func TestRepositoryRewrittenUnderTheFetch(t *testing.T) {
+	repo := testutil.NewRepo(t)
+	server := testutil.NewGitServer(t, filepath.Dir(repo.Dir))
+	source, err := NewSource(wire.Source{URL: server.URL + "/upstream"}, SourceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := Revision(repo.Commit(map[string]string{"a": "1"}))
+	newest := Revision(repo.Orphan(map[string]string{"a": "2"}))
+	s := NewSyncer(Config{Source: &movesOnce{Source: source, rev: gone}, Publisher: openPublisher(t, tempDir(t), PublisherOptions{})})
+	if rev, changed, err := s.Stage(t.Context()); err != nil || !changed || rev != newest {
+		t.Errorf("staged %s, %v, %v; want %s", rev, changed, err, newest)
+	}
+}

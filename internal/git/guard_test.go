@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,4 +88,26 @@ func TestRetryAfter(t *testing.T) {
 	if got := retryAfter(h, time.Unix(1777636800, 0)); got != time.Minute {
 		t.Errorf("a rate limit's reset means %v; want a minute", got)
 	}
+}
+
+func TestConnectionIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		go func() {
+			_, _ = theirs.Write(make([]byte, 100)) // until the other end is closed
+		}()
+		c := &watchedConn{Conn: ours, left: 50}
+		n, err := io.Copy(io.Discard, c)
+		if !errors.Is(err, errTooLarge) || n > 100 {
+			t.Errorf("read %d bytes: %v; want it given up", n, err)
+		}
+		began := time.Now()
+		c.left = 1000
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != stallTimeout {
+			t.Errorf("after %v: %v; want it given up after %v", time.Since(began), err, stallTimeout)
+		}
+		if err := errors.Join(ours.Close(), theirs.Close()); err != nil {
+			t.Error(err)
+		}
+	})
 }
