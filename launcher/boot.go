@@ -22,22 +22,23 @@ const (
 // boot goes from nothing, or from what an earlier start left, to a served app.
 // It only gives up when ctx ends.
 func (a *Appliance) boot(ctx context.Context) error {
+	p, err := a.install(ctx)
+	if err != nil {
+		return err
+	}
 	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
-		p, err := a.install(ctx)
-		if err != nil {
-			return err
-		}
 		if err = a.firstFlip(ctx, p); err == nil {
 			break
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		delay := jitter(delay)
-		a.board.failed(PhaseStart, err, delay)
-		if err := pause(ctx, delay); err != nil {
+		wait := jitter(delay)
+		a.board.failed(PhaseStart, err, wait)
+		if err := pause(ctx, wait); err != nil {
 			return err
 		}
+		p = a.newest(ctx, p)
 	}
 	a.afterFirstFlip(ctx)
 	return nil
@@ -120,6 +121,25 @@ func (a *Appliance) install(ctx context.Context) (pair, error) {
 		return pair{}, err
 	}
 	return p, a.memory.update(func(f *facts) { f.Sources = a.sources() })
+}
+
+// newest is p with what upstream has by now: the mend of what does not come up may
+// be there. Upstream may as well be gone, and then p is what there is.
+func (a *Appliance) newest(ctx context.Context, p pair) pair {
+	if id, _, err := a.service.stage(ctx); err == nil {
+		p.Release = id
+	} else if ctx.Err() == nil {
+		a.log.Warn("look for a newer release", "err", err)
+	}
+	if a.data == nil {
+		return p
+	}
+	if id, _, err := a.data.stage(ctx); err == nil {
+		p.Revision = id
+	} else if ctx.Err() == nil {
+		a.log.Warn("look for newer data", "err", err)
+	}
+	return p
 }
 
 // kept is the pair of an earlier start, if it is whole and from the sources that

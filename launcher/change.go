@@ -77,12 +77,13 @@ func (a *Appliance) flip(next *running) {
 	if before := a.current; before != nil && before.Release != next.Release {
 		a.update = update{from: before.Release, to: next.Release, at: now}
 	}
-	a.current, a.since, a.healthErr = next, now, nil
+	a.current, a.since = next, now
 	a.mu.Unlock()
 	a.front.Flip(front.Serving{
 		Handler: next.handler, Release: string(next.Release), Revision: string(next.Revision),
 		Stop: func() { next.stop(context.WithoutCancel(a.ctx)) },
 	})
+	a.setHealth(nil)
 	a.announce(next.pair)
 }
 
@@ -143,7 +144,9 @@ func (a *Appliance) syncStream(ctx context.Context, s *stream, set func(*pair, d
 		return false, errNotLive
 	}
 	next := current.pair
-	set(&next, id)
+	if set(&next, id); next == current.pair {
+		return false, nil // somebody else brought it while this waited
+	}
 	if err := a.activate(ctx, next); err != nil {
 		if ctx.Err() == nil {
 			s.syncer.Refuse(id, err)

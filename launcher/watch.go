@@ -18,8 +18,12 @@ const steady = 5 * time.Minute
 // interval, and started again, ever more slowly, when it ends or stays unhealthy.
 func (a *Appliance) watch(ctx context.Context) {
 	delay, failed := firstRetry/2, 0
+	var before, replacing *running // what was watched a moment ago; what could not be replaced yet
 	for {
 		r := a.serving()
+		if r != before {
+			before, failed = r, 0
+		}
 		timer := time.NewTimer(time.Duration(r.manifest.HealthCheck.Interval))
 		var sick error
 		select {
@@ -31,7 +35,11 @@ func (a *Appliance) watch(ctx context.Context) {
 			if a.serving() != r {
 				continue // it was replaced, and stopped for that
 			}
-			sick = fmt.Errorf("the app ended by itself: %w%s", r.process.Err(), r.tail())
+			if r == replacing {
+				sick = a.health() // why it could not be started again is the newer news
+			} else {
+				sick = r.ended()
+			}
 		case <-timer.C:
 			err := r.check(ctx)
 			switch {
@@ -48,12 +56,12 @@ func (a *Appliance) watch(ctx context.Context) {
 			if failed++; failed < unhealthyAfter {
 				continue
 			}
-			sick = err
+			sick = &phaseError{PhaseCheck, err.Error(), err}
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		failed = 0
+		failed, replacing = 0, r
 		a.setHealth(sick)
 		if a.takeBack(ctx, r, sick) == nil {
 			continue
@@ -66,17 +74,26 @@ func (a *Appliance) watch(ctx context.Context) {
 	}
 }
 
+// health is what the last check, or the last try to start the app, said.
+func (a *Appliance) health() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.healthErr
+}
+
 // setHealth keeps what the last check said; a change is written down.
 func (a *Appliance) setHealth(err error) {
 	a.mu.Lock()
 	was := a.healthErr
 	a.healthErr = err
 	a.mu.Unlock()
+	if err != nil {
+		a.front.SetUnhealthy(publicCause(err))
+	}
 	if (was == nil) == (err == nil) {
 		return
 	}
 	if err != nil {
-		a.front.SetUnhealthy(err.Error())
 		a.log.Warn("unhealthy", "err", err)
 		a.record(Entry{Event: "unhealthy", Message: err.Error()})
 		return

@@ -129,3 +129,23 @@ func TestBootPageSaysWhatFailedAndNothingMore(t *testing.T) {
 		t.Errorf("the status must name the address and the next try: %+v", p)
 	}
 }
+
+// What was installed and does not come up any more is mended from upstream.
+func TestBrokenInstallIsMendedFromUpstream(t *testing.T) {
+	repo := testutil.NewRepo(t)
+	repo.Commit(map[string]string{"app.yaml": staticManifest, "index.html": "welcome one"})
+	root := tempRoot(t)
+	u := startUp(t, root, "--config", repo.URL())
+	u.await("/", "welcome one")
+	if err := u.stop(); err != nil {
+		t.Fatal(err)
+	}
+	strict := filepath.Join(t.TempDir(), "app.yaml")
+	if err := os.WriteFile(strict, []byte(strings.Replace(staticManifest, "welcome", "welcome two", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	u = startUp(t, root, "--config", strict, "--service", repo.URL())
+	u.until("the check has failed", func() bool { return u.phase(launcher.PhaseCheck).State == front.PhaseFailed })
+	repo.Commit(map[string]string{"index.html": "welcome two"})
+	u.await("/", "welcome two")
+}
