@@ -111,15 +111,11 @@ func (b *board) kept(name PhaseName)    { b.set(name, front.PhaseKept, "", "", 0
 
 // failed shows err on the phase it names, or on name where it names none.
 func (b *board) failed(name PhaseName, err error, next time.Duration) {
-	cause := plainCause(err)
 	var pe *phaseError
 	if errors.As(err, &pe) {
 		name = pe.phase
-		if pe.cause != "" {
-			cause = pe.cause
-		}
 	}
-	b.set(name, front.PhaseFailed, cause, err.Error(), next)
+	b.set(name, front.PhaseFailed, publicCause(err), err.Error(), next)
 }
 
 func joinNonEmpty(state front.PhaseState, cause string) string {
@@ -127,6 +123,15 @@ func joinNonEmpty(state front.PhaseState, cause string) string {
 		return string(state)
 	}
 	return string(state) + ": " + cause
+}
+
+// publicCause is what of err may be shown to anybody, whatever phase it is from.
+func publicCause(err error) string {
+	var pe *phaseError
+	if errors.As(err, &pe) && pe.cause != "" {
+		return pe.cause
+	}
+	return plainCause(err)
 }
 
 // plainCause is what of err may be shown to anybody: no address, no output of a command.

@@ -198,7 +198,7 @@ func (a *Appliance) awaitHealthy(ctx context.Context, r *running) error {
 		case <-again.C:
 		case <-r.died():
 			again.Stop()
-			return &phaseError{PhaseStart, "the app ended by itself", fmt.Errorf("the app ended by itself: %w%s", r.process.Err(), r.tail())}
+			return r.ended()
 		case <-late.C:
 			again.Stop()
 			return &phaseError{PhaseCheck, err.Error(), fmt.Errorf("not healthy after %s: %w%s", allowed, err, r.tail())}
@@ -215,6 +215,11 @@ func (r *running) check(ctx context.Context) error {
 	return front.Check(ctx, r.handler, front.HealthCheck{
 		Path: hc.HTTPPath, Status: hc.Status, Contains: hc.Contains, Timeout: time.Duration(hc.Timeout),
 	})
+}
+
+// ended says how the app's process, which nobody stopped, came to its end.
+func (r *running) ended() error {
+	return &phaseError{PhaseStart, "the app ended by itself", fmt.Errorf("the app ended by itself: %w%s", r.process.Err(), r.tail())}
 }
 
 // died is closed when the app's process has ended; it never is for an app without one.
