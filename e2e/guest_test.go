@@ -91,7 +91,9 @@ type guest struct {
 	*machine.Container
 	t    *testing.T
 	site *site
-	dir  string
+	dir  string // of the evidence
+
+	started time.Time
 }
 
 // newLink is the network of one guest, and the site on it.
@@ -110,13 +112,15 @@ func newLink(t *testing.T) (*machine.Link, *site) {
 func launch(t *testing.T, name string, link *machine.Link, s *site, userData []byte, files map[string][]byte) *guest {
 	t.Helper()
 	dir := evidence(t)
+	img := image(t)
+	started := time.Now()
 	c, err := machine.StartContainer(t.Context(), machine.ContainerConfig{
-		Image: image(t), Name: name, Link: link, UserData: userData, Files: files, Dir: t.TempDir(), Console: console(t, dir),
+		Image: img, Name: name, Link: link, UserData: userData, Files: files, Dir: t.TempDir(), Console: console(t, dir),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &guest{Container: c, t: t, site: s, dir: dir}
+	g := &guest{Container: c, t: t, site: s, dir: dir, started: started}
 	t.Cleanup(func() {
 		g.collect()
 		noError(t, c.Close())
@@ -150,6 +154,12 @@ func (g *guest) collect() {
 			g.t.Logf("%s:\n%s", name, out[max(0, len(out)-6<<10):])
 		}
 	}
+}
+
+// logServed says how long it took until the page that was just seen.
+func (g *guest) logServed(from string, began time.Time) {
+	g.t.Helper()
+	g.t.Logf("from %s to a served page: %v", from, time.Since(began).Round(10*time.Millisecond))
 }
 
 // url is where the guest's app is reached.

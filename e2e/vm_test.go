@@ -45,19 +45,19 @@ func TestVMNoCloud(t *testing.T) {
 	userData := s.board(days)
 	began := time.Now()
 	v, url := launchVM(t, machine.VMConfig{Name: "board", UserData: userData})
-	page(t, url, days[0].Name, vmBoot)
+	page(t, url, boardOf(t, days[0]), vmBoot)
 	t.Logf("from launch to a served page: %v", time.Since(began).Round(time.Second))
 
 	readers := startLoad(t, url, boardWords)
 	s.data.CommitDay(days[1])
-	page(t, url, days[1].Name, 3*time.Minute)
+	page(t, url, boardOf(t, days[1]), 3*time.Minute)
 	readers.stop(t)
 
 	began = time.Now()
 	if err := v.Reset(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	page(t, url, days[1].Name, vmBoot)
+	page(t, url, boardOf(t, days[1]), vmBoot)
 	t.Logf("from reset to a served page: %v", time.Since(began).Round(time.Second))
 	if n := s.requests("/popup"); n != 1 {
 		t.Errorf("popup was downloaded %d times, for one machine", n)
@@ -82,7 +82,7 @@ func TestVMOnEC2(t *testing.T) {
 	}
 	began := time.Now()
 	v, url := launchVM(t, cfg)
-	page(t, url, days[0].Name, vmBoot)
+	page(t, url, boardOf(t, days[0]), vmBoot)
 	t.Logf("from launch to a served page: %v", time.Since(began).Round(time.Second))
 	if err := v.PowerOff(t.Context()); err != nil {
 		t.Error(err)
