@@ -31,7 +31,7 @@ type Options struct {
 	Email     string         // told to the authority; empty: none
 	Dir       string         // where keys and certificates are kept, made 0700; no other process may use it
 	Directory string         // URL of the authority's ACME directory; empty: Let's Encrypt
-	Roots     *x509.CertPool // who vouches for the authority itself; nil: the system's
+	Roots     *x509.CertPool // vouch for the authority's own server; nil: the system's
 	HTTP      *net.TCPAddr   // where Plain's handler answers: port 80, or what port 80 leads to
 	HTTPSPort int            // the port of https, for redirects; 0: 443
 	Logger    *slog.Logger   // nil: silent

@@ -59,18 +59,19 @@ func (c *Certs) obtain(ctx context.Context, domain string) error {
 	if err != nil {
 		return fmt.Errorf("read the certificate kept for %s: %w", domain, err)
 	}
+	if cert.NeedsRenewal(c.config) {
+		// A machine that was off for long comes back with an old one, and certmagic
+		// would see that only at its next round.
+		if err := c.config.RenewCertAsync(ctx, domain, false); err != nil {
+			return err
+		}
+		c.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: domain}})
+		if cert, err = c.config.CacheManagedCertificate(ctx, domain); err != nil {
+			return fmt.Errorf("read the renewed certificate of %s: %w", domain, err)
+		}
+	}
 	c.log.Info("https is answered", "domain", domain, "until", cert.Leaf.NotAfter)
-	if !cert.NeedsRenewal(c.config) {
-		return nil
-	}
-	// A machine that was off for long comes back with an old one. certmagic would
-	// see that only at its next round.
-	if err := c.config.RenewCertAsync(ctx, domain, false); err != nil {
-		return err
-	}
-	c.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: domain}})
-	_, err = c.config.CacheManagedCertificate(ctx, domain)
-	return err
+	return nil
 }
 
 // onEvent hears from certmagic how attempts end.
