@@ -274,6 +274,7 @@ func (a *Appliance) close() error {
 	if a.control != nil {
 		errs = append(errs, a.control.close())
 	}
+	errs = append(errs, removeSockets(a.at, a.socketDir))
 	a.record(Entry{Event: "stop"})
 	return errors.Join(append(errs, a.journal.Close(), a.unlock())...)
 }

@@ -124,6 +124,11 @@ func ownedByUs(info os.FileInfo) bool {
 	return ownedBy(info, uint32(os.Geteuid()))
 }
 
+func sameOwner(a, b os.FileInfo) bool {
+	st, ok := b.Sys().(*syscall.Stat_t)
+	return ok && ownedBy(a, st.Uid)
+}
+
 func ownedBy(info os.FileInfo, uid uint32) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && st.Uid == uid

@@ -35,21 +35,34 @@ type memory struct {
 // openMemory reads the facts in dir; an instance without any gets id, or a name
 // of its own where id is empty.
 func openMemory(dir, id string) (*memory, error) {
-	m := &memory{path: filepath.Join(dir, "facts.json")}
-	text, err := os.ReadFile(m.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	m := &memory{path: filepath.Join(dir, factsName)}
+	now, _, err := readFacts(dir)
+	if errors.Is(err, fs.ErrNotExist) {
 		if id == "" {
 			id = randomHex(8)
 		}
 		return m, m.update(func(f *facts) { f.Instance = id })
-	case err != nil:
-		return nil, fmt.Errorf("read facts: %w", err)
 	}
-	if err := json.Unmarshal(text, &m.now); err != nil {
-		return nil, fmt.Errorf("read facts %s: %w", m.path, err)
+	m.now = now
+	return m, err
+}
+
+const factsName = "facts.json"
+
+// readFacts reads the facts in dir, and looks at their file.
+func readFacts(dir string) (now facts, info fs.FileInfo, err error) {
+	path := filepath.Join(dir, factsName)
+	if info, err = os.Lstat(path); err != nil {
+		return now, nil, fmt.Errorf("read facts: %w", err)
 	}
-	return m, nil
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return now, nil, fmt.Errorf("read facts: %w", err)
+	}
+	if err := json.Unmarshal(text, &now); err != nil {
+		return now, nil, fmt.Errorf("read facts %s: %w", path, err)
+	}
+	return now, info, nil
 }
 
 func (m *memory) get() facts {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 	"popup/launcher"
 )
@@ -20,6 +22,9 @@ it forward until "popup rollback service|data --release".`,
 			if len(args) > 1 {
 				order.To = args[1]
 			}
+			if err := usable(order); err != nil {
+				return usageError{err}
+			}
 			client, err := launcher.Dial(f.root)
 			if err != nil {
 				return err
@@ -31,4 +36,15 @@ it forward until "popup rollback service|data --release".`,
 	f.register(cmd)
 	cmd.Flags().BoolVar(&order.Release, "release", false, "stop holding, and sync")
 	return cmd
+}
+
+// usable says what is wrong with an order, whatever app it is given to.
+func usable(order launcher.RollbackOrder) error {
+	switch {
+	case order.What != "service" && order.What != "data":
+		return fmt.Errorf("%q cannot be rolled back; say service or data", order.What)
+	case order.Release && order.To != "":
+		return fmt.Errorf("--release lets %s go forward to the newest; leave out %s", order.What, order.To)
+	}
+	return nil
 }

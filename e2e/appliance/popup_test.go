@@ -69,7 +69,15 @@ type up struct {
 func startUp(t testing.TB, root string, args ...string) *up {
 	t.Helper()
 	u := &up{t: t, root: root, log: &lockedBuffer{}, done: make(chan struct{})}
-	u.cmd = exec.Command(program, append([]string{"up", "--root", root, "--listen", "127.0.0.1:0"}, args...)...)
+	u.run(append([]string{"up", "--root", root, "--listen", "127.0.0.1:0"}, args...)...)
+	return u
+}
+
+// run starts popup with args, which begin with up or try, and waits for its first line.
+func (u *up) run(args ...string) {
+	t := u.t
+	t.Helper()
+	u.cmd = exec.Command(program, args...)
 	u.cmd.Stderr = u.log
 	stdout, err := u.cmd.StdoutPipe()
 	if err != nil {
@@ -92,7 +100,6 @@ func startUp(t testing.TB, root string, args ...string) *up {
 	}
 	u.url = url
 	t.Cleanup(func() { u.stop() })
-	return u
 }
 
 // stop ends it as a service manager would, and returns how it exited.
