@@ -2,6 +2,7 @@ package userdata
 
 import (
 	"fmt"
+	"net"
 	"strings"
 
 	"popup/apps"
@@ -25,6 +26,13 @@ func Notes(loaded apps.Loaded, o Overrides, plan wire.Plan) []string {
 			zone = "UTC"
 		}
 		notes = append(notes, fmt.Sprintf("it ends %s (%s) and then turns the machine off", plan.End.At, zone))
+	}
+	if len(plan.Serve.Domains) > 0 {
+		notes = append(notes, fmt.Sprintf("point the DNS of %s at the machine; https begins there when it got certificates from Let's Encrypt, whose terms you accept by that",
+			strings.Join(plan.Serve.Domains, ", ")))
+		if _, port, err := net.SplitHostPort(plan.Serve.Listen); err == nil && port != "80" {
+			notes = append(notes, fmt.Sprintf("Let's Encrypt asks on port 80, and the machine listens on %s; without something that leads from one to the other there will be no certificate", plan.Serve.Listen))
+		}
 	}
 	var open []string
 	for _, name := range loaded.SecretNames() {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,9 @@ type Overrides struct {
 	Now    time.Time
 	Zone   *time.Location // of the end; nil: UTC
 	Listen string         // empty: :80
+	// Domains are the names it is to be reached by over https.
+	Domains []string
+	Email   string // told to the authority that certifies them; empty: none
 }
 
 // NewPlan makes the plan that launches loaded as o says. What only a catalogue
@@ -47,8 +51,9 @@ func NewPlan(loaded apps.Loaded, o Overrides) (wire.Plan, error) {
 	service, serviceErr := serviceSource(loaded, o)
 	data, dataErr := dataSource(loaded, o)
 	over, endErr := end(loaded.Lifetime, o)
+	serve, serveErr := serving(o)
 	_, settingsErr := loaded.ResolveSettings(o.Settings)
-	if err := errors.Join(serviceErr, dataErr, endErr, settingsErr); err != nil {
+	if err := errors.Join(serviceErr, dataErr, endErr, serveErr, settingsErr); err != nil {
 		return wire.Plan{}, err
 	}
 	plan := wire.Plan{
@@ -56,7 +61,7 @@ func NewPlan(loaded apps.Loaded, o Overrides) (wire.Plan, error) {
 		Manifest: forInstance(loaded.Manifest),
 		Service:  service,
 		Data:     data,
-		Serve:    wire.Serve{Listen: o.Listen},
+		Serve:    serve,
 		End:      over,
 		Settings: maps.Clone(o.Settings), // not the defaults: a newer manifest may have better ones
 	}
@@ -64,6 +69,22 @@ func NewPlan(loaded apps.Loaded, o Overrides) (wire.Plan, error) {
 		plan.ManifestFrom = wire.ManifestFromService
 	}
 	return plan, nil
+}
+
+// serving is where the instance is reached, with the domains as DNS has them.
+func serving(o Overrides) (wire.Serve, error) {
+	serve := wire.Serve{Listen: o.Listen, Domains: slices.Clone(o.Domains), Email: o.Email}
+	if err := serve.Check(); err != nil {
+		return wire.Serve{}, err
+	}
+	for i, given := range serve.Domains {
+		domain, err := wire.ParseDomain(given)
+		if err != nil {
+			return wire.Serve{}, err
+		}
+		serve.Domains[i] = domain
+	}
+	return serve, nil
 }
 
 // forInstance is m without what only a catalogue shows.

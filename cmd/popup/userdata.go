@@ -25,8 +25,8 @@ var defaultBinaryURL string
 type machineFlags struct {
 	app               appFlags
 	format, checksums string
-	listen            string
-	binaries          []string
+	listen, email     string
+	binaries, domains []string
 	gzip              bool
 }
 
@@ -36,6 +36,8 @@ func (f *machineFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.binaries, "binary", nil, "URL the machine downloads popup from, {arch} for its architecture; may be given again, and they are tried in turn")
 	cmd.Flags().StringVar(&f.checksums, "checksums", "", "file of `sha256sum popup-linux-*` that pins popup (default this executable, for its own architecture)")
 	cmd.Flags().StringVar(&f.listen, "listen", "", "HOST:PORT the machine serves on (default :80)")
+	cmd.Flags().StringArrayVar(&f.domains, "domain", nil, "name the machine is reached by over https, with a certificate it gets itself; may be given again")
+	cmd.Flags().StringVar(&f.email, "email", "", "address the certificate authority may write to (default none)")
 	cmd.Flags().BoolVar(&f.gzip, "gzip", false, "compress; cloud-init unpacks it")
 }
 
@@ -80,7 +82,7 @@ func (f machineFlags) render(ctx context.Context, app string, stderr io.Writer) 
 	if err != nil {
 		return nil, wire.Plan{}, err
 	}
-	o.Origin, o.Listen = origin, f.listen
+	o.Origin, o.Listen, o.Domains, o.Email = origin, f.listen, f.domains, f.email
 	if spec.Plan, err = userdata.NewPlan(loaded, o); err != nil {
 		return nil, wire.Plan{}, usageError{err}
 	}

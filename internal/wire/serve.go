@@ -44,6 +44,10 @@ func (s Serve) Check() error {
 	return errors.Join(append(errs, checkEmail(s.Email), checkDirectory(s.ACMEDirectory))...)
 }
 
+// maxWritten bounds a domain as it is written, in bytes: in another script it is
+// longer than the 253 that DNS takes.
+const maxWritten = 1000
+
 // ParseDomain reads a domain that a certificate is to be fetched for, as a person
 // wrote it, and returns it in lower case and ASCII (an umlaut becomes xn--). The
 // error is a sentence that says what to write instead.
@@ -52,21 +56,27 @@ func ParseDomain(given string) (string, error) {
 	switch {
 	case name == "":
 		return "", errors.New("a domain is empty; write one like fair.example.org")
+	case len(given) > maxWritten:
+		return "", fmt.Errorf("a domain of %d bytes is not a domain name; write one like fair.example.org", len(given))
 	case strings.Contains(name, "/"):
 		return "", fmt.Errorf("domain %q is an address; write the name alone, like fair.example.org", given)
 	case strings.HasPrefix(name, "*"):
-		return "", fmt.Errorf("domain %s: popup proves a name by answering on it, and nobody can answer on all of them; give each name", given)
+		return "", fmt.Errorf("domain %q: popup proves a name by answering on it, and nobody can answer on all of them; give each name", given)
 	case isAddress(name):
-		return "", fmt.Errorf("domain %s is an IP address; give a name that leads to it", given)
+		return "", fmt.Errorf("domain %q is an IP address; give a name that leads to it", given)
 	case strings.Contains(name, ":"):
 		return "", fmt.Errorf("domain %q has a port; write the name alone, and give ports with listen", given)
 	}
 	domain, err := strictDomain.ToASCII(name)
-	if err != nil || domain == "" || len(domain) > 253 {
+	if err == nil { // what was mapped must be a name itself
+		_, err = strictDomain.ToASCII(domain)
+	}
+	top := domain[strings.LastIndexByte(domain, '.')+1:]
+	if err != nil || len(domain) > 253 || strings.Trim(top, "0123456789") == "" { // no name ends in a number; addresses do
 		return "", fmt.Errorf("domain %q is not a domain name; write letters, digits, hyphens and dots, like fair.example.org", given)
 	}
 	if !strings.Contains(domain, ".") {
-		return "", fmt.Errorf("domain %s has no dot; write the whole name, like %s.example.org", given, domain)
+		return "", fmt.Errorf("domain %s has no dot; write the whole name, like %s.example.org", domain, domain)
 	}
 	return domain, nil
 }
