@@ -25,13 +25,16 @@ type appSpec struct {
 	dir  string
 	env  []string
 	argv []string
+	// writes is a folder below popup's own that this program may write: a build's.
+	writes string
 }
 
 // prepareUser makes, where popup is root, the user that the app's code runs as,
 // closes the instance metadata to it, and gives it what is its own to write.
 func (a *Appliance) prepareUser() error {
 	if os.Geteuid() != 0 {
-		a.note("popup is not root here: the app runs as the same user, without new privileges")
+		a.note("popup is not root here: the app runs as the same user, %s", map[bool]string{
+			true: "confined to its own folders by Landlock", false: "and this kernel has no Landlock to confine it"}[a.shielded()])
 	} else {
 		user, err := sandbox.EnsureUser(appUser)
 		if err != nil {
@@ -43,7 +46,7 @@ func (a *Appliance) prepareUser() error {
 		}
 	}
 	uid, gid := a.ids()
-	for _, dir := range []string{a.at.state(), a.at.home(), filepath.Join(a.at.home(), "tmp")} {
+	for _, dir := range []string{a.at.state(), a.at.home(), a.at.temp()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("create %s: %w", dir, err)
 		}
@@ -129,12 +132,31 @@ func finished(res process.Result, err error) error {
 }
 
 func (a *Appliance) confine(s appSpec) (process.Spec, error) {
-	argv, err := sandbox.Policy{User: a.user}.Command(s.argv)
+	argv, err := sandbox.Policy{User: a.user, Landlock: a.landlock(s)}.Command(s.argv)
 	if err != nil {
 		return process.Spec{}, err
 	}
 	return process.Spec{Name: s.name, Argv: argv, Dir: s.dir, Env: s.env, RunDir: a.at.records(), Output: a.appLog(s.name)}, nil
 }
+
+// landlock confines the app where it is no user of its own: to the machine's
+// programs, the published trees, and what is the app's to write.
+func (a *Appliance) landlock(s appSpec) *sandbox.Landlock {
+	if a.user != nil {
+		return nil
+	}
+	l := sandbox.System()
+	l.Execute = append(l.Execute, a.at.releases(), a.at.data(), a.at.views())
+	l.ReadWrite = append(l.ReadWrite, a.at.state(), a.at.home(), a.sockets)
+	if s.writes != "" {
+		l.Execute = append(l.Execute, s.writes)
+		l.ReadWrite = append(l.ReadWrite, s.writes)
+	}
+	return l
+}
+
+// shielded reports whether the app cannot write what popup publishes, though it is read.
+func (a *Appliance) shielded() bool { return a.user != nil || sandbox.LandlockABI() > 0 }
 
 // environment is all that the app is told. What popup says wins over a setting of the same name.
 func (a *Appliance) environment(r *running, port string) ([]string, error) {
@@ -144,7 +166,7 @@ func (a *Appliance) environment(r *running, port string) ([]string, error) {
 	}
 	maps.Copy(env, map[string]string{
 		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
-		"HOME": a.at.home(), "TMPDIR": filepath.Join(a.at.home(), "tmp"),
+		"HOME": a.at.home(), "TMPDIR": a.at.temp(),
 		"STATE_DIR": a.at.state(), "POPUP_INSTANCE": a.memory.get().Instance,
 	})
 	if port != "" {

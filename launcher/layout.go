@@ -21,6 +21,7 @@ func (l layout) data() string     { return filepath.Join(l.lib(), "data") }
 func (l layout) views() string    { return filepath.Join(l.lib(), "views") }
 func (l layout) state() string    { return filepath.Join(l.lib(), "state") }
 func (l layout) home() string     { return filepath.Join(l.lib(), "home") }
+func (l layout) temp() string     { return filepath.Join(l.home(), "tmp") }
 func (l layout) vault() string    { return filepath.Join(l.lib(), "vault") }
 func (l layout) journal() string  { return filepath.Join(l.lib(), "journal") }
 func (l layout) run() string      { return filepath.Join(l.root, "run/popup") }
@@ -34,8 +35,9 @@ func (l layout) create() error {
 		path string
 		mode os.FileMode
 	}{
+		{l.lib(), 0o755}, // first: the app's user must be able to enter what is made on the way
+		{filepath.Dir(filepath.Dir(l.config())), 0o755},
 		{filepath.Dir(l.config()), 0o700},
-		{l.lib(), 0o755},
 		{l.releases(), 0o755},
 		{l.data(), 0o755},
 		{l.views(), 0o755},

@@ -59,8 +59,8 @@ func (a *Appliance) startPHP(ctx context.Context, r *running) error {
 		return err
 	}
 	r.process, err = a.runApp(ctx, appSpec{name: name, dir: r.root, env: env, argv: []string{
-		program, "--nodaemonize", "--fpm-config", config,
-		"-d", "cgi.fix_pathinfo=0", "-d", "expose_php=0", "-d", "sys_temp_dir=" + filepath.Join(a.at.home(), "tmp"),
+		program, "--nodaemonize", "--force-stderr", "--fpm-config", config,
+		"-d", "cgi.fix_pathinfo=0", "-d", "expose_php=0", "-d", "sys_temp_dir=" + a.at.temp(), "-d", "opcache.lockfile_path=" + a.at.temp(),
 	}})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", filepath.Base(program), err)
@@ -94,7 +94,7 @@ func (a *Appliance) writePool(name, socket string) (path string, err error) {
 	path = filepath.Join(a.sockets, name+".conf")
 	lines := []string{
 		"[global]",
-		"error_log = /proc/self/fd/2",
+		"error_log = /dev/null", // --force-stderr is where it logs; the default cannot be opened
 		"log_limit = 8192",
 		"log_level = warning",
 		"[" + name + "]",

@@ -55,7 +55,7 @@ func (a *Appliance) openTrees() error {
 		}
 	}
 	// A view may share the release's files only with an app that cannot write them.
-	a.views, err = openViews(a.at.views(), a.user != nil)
+	a.views, err = openViews(a.at.views(), a.shielded())
 	return err
 }
 
@@ -134,7 +134,7 @@ func (a *Appliance) build(ctx context.Context, dir string) error {
 	if err != nil {
 		return &phaseError{PhaseBuild, plainCause(err), err}
 	}
-	spec := appSpec{name: "build", dir: filepath.Join(dir, m.Service.RootDir), env: env, argv: shell(m.BuildCommand)}
+	spec := appSpec{name: "build", dir: filepath.Join(dir, m.Service.RootDir), env: env, argv: shell(m.BuildCommand), writes: dir}
 	if err := a.runScript(ctx, spec); err != nil {
 		return &phaseError{PhaseBuild, "the build command failed", fmt.Errorf("run build_command: %w", err)}
 	}
