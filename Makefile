@@ -46,8 +46,9 @@ fuzz: ## every fuzz target for FUZZTIME
 	  done; \
 	done
 
-golden: ## rewrite golden files and the JSON Schema; read the diff before committing it
+golden: ## rewrite golden files, the JSON Schema and the sample; read the diff before committing it
 	$(GO) test ./userdata ./apps -update
+	$(GO) test ./e2e/catalogue -run TestSampleIsCurrent -update
 
 vuln: ## known faults in what we depend on
 	$(GO) run $(GOVULN) ./...
