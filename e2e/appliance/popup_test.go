@@ -62,6 +62,7 @@ type up struct {
 	url  string
 	log  *lockedBuffer
 	done chan struct{}
+	as   *syscall.Credential // whom it runs as; nil: as the tests do
 }
 
 // startUp runs popup up with args on root and waits for its first line. The
@@ -79,6 +80,7 @@ func (u *up) run(args ...string) {
 	t.Helper()
 	u.cmd = exec.Command(program, args...)
 	u.cmd.Stderr = u.log
+	u.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: u.as}
 	stdout, err := u.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
