@@ -87,6 +87,7 @@ type Appliance struct {
 	unlock  func() error // gives the root back
 	control *control
 	cache   *front.Cache // of what static files hash and compress to
+	https   *https       // nil: the plan names no domains
 
 	packagesSet   sync.Once
 	packagesReady chan struct{} // closed when a build may begin
@@ -118,11 +119,15 @@ func Run(ctx context.Context, opts Options) (err error) {
 	if err != nil {
 		return err
 	}
+	if a.https, err = a.openHTTPS(listener.Addr()); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { err = errors.Join(err, a.https.close()) }()
 	if err := a.openControl(); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	served := make(chan error, 1)
-	server := &http.Server{Handler: a.front, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+	server := &http.Server{Handler: a.https.plain(a.front), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
 	server.RegisterOnShutdown(a.front.EndStreams)
 	go func() { served <- server.Serve(listener) }()
@@ -143,7 +148,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 	stop()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	err = errors.Join(err, server.Shutdown(drain), a.front.Close(drain))
+	err = errors.Join(err, server.Shutdown(drain), a.https.shutdown(drain), a.front.Close(drain))
 	if a.over() && a.opts.PowerOff != nil {
 		return errors.Join(err, a.opts.PowerOff(drain))
 	}

@@ -61,7 +61,7 @@ func (a *Appliance) Status() Status {
 	}
 	a.mu.Lock()
 	s.ReadOnly, s.End = a.readOnly, a.end
-	s.Notes = append([]string(nil), a.notes...)
+	s.Notes = append(a.https.problems(), a.notes...)
 	healthErr := a.healthErr
 	if a.current != nil {
 		s.Serving = &Serving{Release: a.current.Release, Revision: a.current.Revision, Since: a.since}

@@ -2,7 +2,6 @@ package userdata
 
 import (
 	"fmt"
-	"net"
 	"strings"
 
 	"popup/apps"
@@ -30,8 +29,8 @@ func Notes(loaded apps.Loaded, o Overrides, plan wire.Plan) []string {
 	if len(plan.Serve.Domains) > 0 {
 		notes = append(notes, fmt.Sprintf("point the DNS of %s at the machine; https begins there when it got certificates from Let's Encrypt, whose terms you accept by that",
 			strings.Join(plan.Serve.Domains, ", ")))
-		if _, port, err := net.SplitHostPort(plan.Serve.Listen); err == nil && port != "80" {
-			notes = append(notes, fmt.Sprintf("Let's Encrypt asks on port 80, and the machine listens on %s; without something that leads from one to the other there will be no certificate", plan.Serve.Listen))
+		if listen := plan.Serve.Listen; listen != "" && !strings.HasSuffix(listen, ":80") {
+			notes = append(notes, fmt.Sprintf("Let's Encrypt asks on port 80, and the machine listens on %s; without something that leads from one to the other there will be no certificate", listen))
 		}
 	}
 	var open []string

@@ -4,6 +4,7 @@ package authority
 
 import (
 	"crypto/x509"
+	"encoding/pem"
 	"io"
 	"log"
 	"net"
@@ -24,6 +25,7 @@ import (
 type Authority struct {
 	Directory string         // the URL that ACME begins with
 	Roots     *x509.CertPool // vouches for its own server
+	PEM       []byte         // the same, for SSL_CERT_FILE
 	Issued    *x509.CertPool // vouches for what it issues
 
 	mu       sync.Mutex
@@ -59,6 +61,7 @@ func New(t *testing.T, o Options) *Authority {
 	}))
 	t.Cleanup(server.Close)
 	a.Roots.AddCert(server.Certificate())
+	a.PEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	a.Directory = server.URL + wfe.DirectoryPath
 	return a
 }
