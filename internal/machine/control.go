@@ -36,7 +36,7 @@ func (c *Container) Exec(ctx context.Context, argv ...string) (string, error) {
 	if init == nil {
 		return "", fmt.Errorf("run %s in container %s: the container is %s", argv[0], c.cfg.Name, state)
 	}
-	enter := []string{"--target", strconv.Itoa(init.Pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"}
+	enter := []string{"--target", strconv.Itoa(init.Pid), "--mount", "--root", "--wd", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"}
 	cmd := exec.CommandContext(ctx, "nsenter", append(enter, argv...)...)
 	cmd.Env = execEnv
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
