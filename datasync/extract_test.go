@@ -215,6 +215,7 @@ func TestHostileArchives(t *testing.T) {
 		"size bomb":         {[]member{bomb}, "it holds more than 1 MiB, which is the limit"},
 		"count bomb":        {several(200), "it holds more than 100 entries, which is the limit"},
 		"long path":         {[]member{file(strings.Repeat("d/", 700)+"f", "")}, "a path in it is longer than 1024 bytes"},
+		"not UTF-8":         {[]member{file("caf\xe9", "x")}, `"caf\xe9" is not UTF-8; rename it`},
 		"long name":         {[]member{file(strings.Repeat("d", 256), "")}, "is no name a file can have here"},
 	} {
 		plain := tarOf(t, c.members...)

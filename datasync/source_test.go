@@ -169,6 +169,7 @@ func TestFolderRefusesWhatIsNoContent(t *testing.T) {
 		"missing": {func(dir string) error { return os.Remove(dir) }, "no such file or directory"},
 		"pipe":    {func(dir string) error { return syscall.Mkfifo(dir+"/p", 0o600) }, `"p" is a named pipe, which is no content`},
 		"link":    {func(dir string) error { return os.Symlink("/etc", dir+"/l") }, `"l" is a symlink to the absolute path "/etc"`},
+		"name":    {func(dir string) error { return os.Mkdir(dir+"/caf\xe9", 0o755) }, `"caf\xe9" is not UTF-8; rename it`},
 		"up":      {func(dir string) error { return os.Symlink("../x", dir+"/l") }, `"l" is a symlink that leads out of the tree`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"unicode/utf8"
 )
 
 // Copy writes the tree of fsys by w, and finishes it. A folder named .git is left
@@ -109,6 +110,10 @@ func walk(ctx context.Context, fsys fs.FS, fn func(entry) error) error {
 			err = ctx.Err()
 		}
 		if err != nil || name == "." {
+			return err
+		}
+		if !utf8.ValidString(name) { // it could not be opened through fsys
+			_, err := Clean(name)
 			return err
 		}
 		if strings.EqualFold(path.Base(name), ".git") {

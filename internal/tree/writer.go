@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 )
 
 // A Writer writes one tree into an empty folder. Names are relative, with
@@ -173,6 +174,9 @@ func Clean(name string) (string, error) {
 	}
 	if len(name) > maxPath {
 		return "", &LimitError{"path", maxPath}
+	}
+	if !utf8.ValidString(name) { // fs.FS knows no other names
+		return "", &EntryError{name, "is not UTF-8; rename it, or make the archive with UTF-8 names"}
 	}
 	parts := slices.DeleteFunc(strings.Split(name, "/"), func(p string) bool { return p == "" || p == "." })
 	for _, p := range parts {
