@@ -127,8 +127,10 @@ func (r *Remote) classify(ctx context.Context, err error) *Error {
 	switch {
 	case errors.As(err, &known):
 		return known
-	case errors.As(err, &limit), errors.Is(err, errTooLarge):
-		return &Error{Class: TooLarge, Err: err, Hint: "a repository that holds less, or a higher limit, helps"}
+	case errors.As(err, &limit):
+		return &Error{Class: TooLarge, Err: err}
+	case errors.Is(err, errTooLarge):
+		return &Error{Class: TooLarge, Err: err, Hint: "make the repository smaller, or raise limits.size"}
 	case errors.As(err, &entry):
 		return &Error{Class: Content, Err: err}
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
