@@ -247,7 +247,7 @@ func TestContainerIsConfined(t *testing.T) {
 	c := startTest(t, ContainerConfig{Name: "confined"})
 	booted(t, c)
 	for what, argv := range map[string][]string{
-		"set the clock":             {"systemd-run", "--wait", "--quiet", "date", "-s", "2030-01-01"},
+		"set the clock":             {"systemd-run", "--wait", "--quiet", "date", "-s", "now"}, // a host that lets it must not be harmed
 		"load a module":             {"systemd-run", "--wait", "--quiet", "sh", "-c", "modprobe dummy numdummies=1 && grep -q dummy /proc/modules"},
 		"set a kernel parameter":    {"sh", "-c", "echo 1 >/proc/sys/kernel/sysrq"},
 		"press a magic key":         {"sh", "-c", "echo h >/proc/sysrq-trigger"},
