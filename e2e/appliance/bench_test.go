@@ -13,6 +13,7 @@ import (
 func BenchmarkStart(b *testing.B) {
 	repo := testutil.NewRepo(b)
 	repo.Commit(map[string]string{"app.yaml": staticManifest, "index.html": "welcome"})
+	var first, healthy time.Duration
 	for b.Loop() {
 		root := tempRoot(b)
 		began := time.Now()
@@ -20,12 +21,13 @@ func BenchmarkStart(b *testing.B) {
 		if _, body := u.get("/"); body == "" {
 			b.Fatal("the first page is empty")
 		}
-		first := time.Since(began)
+		first += time.Since(began)
 		u.untilEvery(time.Millisecond, "live", func() bool { status, _ := u.get("/"); return status == http.StatusOK })
-		b.ReportMetric(float64(first.Milliseconds()), "ms-first-page")
-		b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms-healthy")
+		healthy += time.Since(began)
 		if err := u.stop(); err != nil {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(first.Milliseconds())/float64(b.N), "ms-first-page")
+	b.ReportMetric(float64(healthy.Milliseconds())/float64(b.N), "ms-healthy")
 }
