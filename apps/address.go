@@ -10,7 +10,7 @@ import (
 
 // What the addresses below may begin with.
 var (
-	gitSchemes = []string{"https", "http", "ssh", "git", "file"}
+	gitSchemes = []string{"https", "http", "ssh", "file"}
 	webSchemes = []string{"https", "http"}
 )
 

@@ -8,7 +8,7 @@ import (
 func TestCheckRepositoryAccepts(t *testing.T) {
 	for _, address := range []string{
 		"https://example.org/owner/name", "https://example.org:8443/owner/name.git", "http://127.0.0.1:3000/x", "http://[::1]:80/x",
-		"ssh://git@example.org/owner/name", "ssh://example.org:22/~/x", "git://example.org/x", "file:///srv/git/x.git",
+		"ssh://git@example.org/owner/name", "ssh://example.org:22/~/x", "file:///srv/git/x.git",
 		"git@example.org:owner/name.git", "git@[2001:db8::1]:x", "/srv/git/x", "./x", "../x", ".",
 	} {
 		if err := CheckRepository(address); err != nil {
@@ -43,7 +43,8 @@ func TestCheckRepositoryRefuses(t *testing.T) {
 		"git@example.org:-x":                    "may hold a password",
 		"ssh://-oProxyCommand=x/y":              "no server has",
 		"ssh://-l@example.org/y":                "no server has",
-		"ftp://example.org/x":                   `the scheme "ftp" is not one that is fetched; use one of https http ssh git file`,
+		"git://example.org/x":                   `the scheme "git" is not one that is fetched; use one of https http ssh file`, // nothing proves who answers
+		"ftp://example.org/x":                   `the scheme "ftp" is not one that is fetched; use one of https http ssh file`,
 		"javascript://example.org/x":            "is not one that is fetched",
 		"https:///x":                            "names no host",
 		"file://host/x":                         "names a host",

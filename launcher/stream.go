@@ -68,11 +68,13 @@ func (a *Appliance) openData() error {
 	if err != nil {
 		return err
 	}
-	source, err := datasync.NewSource(*plan, a.sourceOptions())
+	d := m.WithDefaults().Data
+	opts := a.sourceOptions()
+	opts.MaxBytes, opts.MaxFiles = int64(d.Limits.Size), d.Limits.Files
+	source, err := datasync.NewSource(*plan, opts)
 	if err != nil {
 		return err
 	}
-	d := m.WithDefaults().Data
 	schedule, err := a.parseSchedule("data", d.Sync.Schedule)
 	if err != nil {
 		return err
@@ -109,10 +111,8 @@ func (a *Appliance) build(ctx context.Context, dir string) error {
 	if a.serving() == nil {
 		a.board.done(PhaseService)
 	}
-	select {
-	case <-a.packagesReady:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := a.awaitPackages(ctx); err != nil {
+		return err
 	}
 	m, err := a.manifestIn(dir)
 	if err != nil {
@@ -144,6 +144,16 @@ func (a *Appliance) build(ctx context.Context, dir string) error {
 	return nil
 }
 
+// awaitPackages waits until what builds and checks is installed.
+func (a *Appliance) awaitPackages(ctx context.Context) error {
+	select {
+	case <-a.packagesReady:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // requireFolder says which of the manifest's folders a release lacks.
 func requireFolder(dir, rootDir, publishPath string) (err error) {
 	root, err := os.OpenRoot(dir)
@@ -171,6 +181,9 @@ func (a *Appliance) checkData(ctx context.Context, dir string) error {
 	check := m.Data.Check
 	if check.Command == "" {
 		return nil
+	}
+	if err := a.awaitPackages(ctx); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(check.Timeout))
 	defer cancel()
