@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"popup/datasync"
@@ -147,8 +148,11 @@ func (a *Appliance) syncStream(ctx context.Context, s *stream, set func(*pair, d
 	if set(&next, id); next == current.pair {
 		return false, nil // somebody else brought it while this waited
 	}
+	if held := s.syncer.Status().Held; held != "" && held != id {
+		return false, nil // somebody went back while this waited
+	}
 	if err := a.activate(ctx, next); err != nil {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !machineFault(err) {
 			s.syncer.Refuse(id, err)
 			a.record(Entry{Event: "refused", Release: string(next.Release), Revision: string(next.Revision), Message: err.Error()})
 		}
@@ -156,6 +160,17 @@ func (a *Appliance) syncStream(ctx context.Context, s *stream, set func(*pair, d
 	}
 	a.prune()
 	return true, nil
+}
+
+// machineFault reports whether err is for want of something this machine lacks
+// now: what could not be served for that is as good as before, and is tried again.
+func machineFault(err error) bool {
+	for _, lack := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, errNoPHP} {
+		if errors.Is(err, lack) {
+			return true
+		}
+	}
+	return false
 }
 
 // errNotLive says that there is nothing to change yet.
@@ -249,14 +264,12 @@ func (a *Appliance) Rollback(ctx context.Context, order RollbackOrder) (SyncRepo
 	} else {
 		next.Revision = to
 	}
-	if err := s.syncer.Hold(to); err != nil {
-		return SyncReport{}, err
-	}
 	a.record(Entry{Event: "rollback", Release: string(next.Release), Revision: string(next.Revision)})
 	if err := a.activate(ctx, next); err != nil {
-		return a.report(before, began), err
+		return a.report(before, began), err // what does not come up is not held on to either
 	}
-	return a.report(before, began), nil
+	err = s.syncer.Hold(to)
+	return a.report(before, began), err
 }
 
 // pickOlder finds what to go back to: the one that begins with wish, or the one before current.

@@ -137,7 +137,8 @@ func (a *Appliance) takeBack(ctx context.Context, sick *running, why error) erro
 	a.mu.Lock()
 	update := a.update
 	a.mu.Unlock()
-	if update.to != sick.Release || update.from == "" || time.Since(update.at) > probation {
+	held := a.service.syncer.Status().Held == sick.Release // somebody wants it, as it is
+	if update.to != sick.Release || update.from == "" || held || time.Since(update.at) > probation {
 		return errNoWayBack
 	}
 	unlock, err := a.lockChange(ctx)

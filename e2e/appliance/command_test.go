@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -82,6 +83,7 @@ func TestNextStartEndsOrphans(t *testing.T) {
 		t.Fatalf("process %s of the app went with popup, so there is no orphan to end", orphan)
 	}
 	decoy := exec.Command("sleep", "60")
+	decoy.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it leads a group, as an app does
 	if err := decoy.Start(); err != nil {
 		t.Fatal(err)
 	}
