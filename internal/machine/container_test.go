@@ -166,13 +166,14 @@ func TestContainerLife(t *testing.T) {
 		t.Errorf("units failed: %s", got)
 	}
 	boot := inside(t, c, "cat", "/proc/sys/kernel/random/boot_id")
+	inside(t, c, "sh", "-c", "echo changed >/etc/popup-test/file")
 
 	if err := c.Reboot(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	booted(t, c)
-	if got := inside(t, c, "cat", "/root/ran"); got != "once\n" {
-		t.Errorf("after a reboot the user-data has run: %q; a reboot is no second first boot", got)
+	if got := inside(t, c, "cat", "/root/ran", "/etc/popup-test/file"); got != "once\nchanged\n" {
+		t.Errorf("after a reboot the files say %q; a reboot is no second first boot", got)
 	}
 	if got := inside(t, c, "cat", "/proc/sys/kernel/random/boot_id"); got == boot {
 		t.Error("the boot after a reboot has the same id")
@@ -243,22 +244,39 @@ func TestContainerIsReachedAndReaches(t *testing.T) {
 	}
 }
 
+// TestContainerIsConfined only looks: what it looks for would, if it were
+// there, change the machine the test runs on.
 func TestContainerIsConfined(t *testing.T) {
 	c := startTest(t, ContainerConfig{Name: "confined"})
 	booted(t, c)
+	var rights uint64
+	if _, err := fmt.Sscanf(inside(t, c, "grep", "CapBnd", "/proc/1/status"), "CapBnd: %x", &rights); err != nil {
+		t.Fatal(err)
+	}
+	for _, right := range droppedRights {
+		if rights&(1<<right) != 0 {
+			t.Errorf("a container has the right %d", right)
+		}
+	}
+	for _, name := range append([]string{"sys/class", "proc/sys/vm/swappiness"}, readOnlyKernel...) {
+		if _, err := os.Stat("/" + name); err != nil {
+			continue // this kernel has none
+		}
+		if _, err := c.Exec(t.Context(), "test", "-w", "/"+name); err == nil {
+			t.Errorf("a container may write to /%s", name)
+		}
+	}
 	for what, argv := range map[string][]string{
-		"set the clock":             {"systemd-run", "--wait", "--quiet", "date", "-s", "now"}, // a host that lets it must not be harmed
-		"load a module":             {"systemd-run", "--wait", "--quiet", "sh", "-c", "modprobe dummy numdummies=1 && grep -q dummy /proc/modules"},
-		"set a kernel parameter":    {"sh", "-c", "echo 1 >/proc/sys/kernel/sysrq"},
-		"press a magic key":         {"sh", "-c", "echo h >/proc/sysrq-trigger"},
-		"configure a device":        {"sh", "-c", "echo add >/sys/class/net/lo/uevent"},
-		"see this machine's files":  {"test", "-e", c.dir},
-		"see other control groups":  {"test", "-e", "/sys/fs/cgroup/" + filepath.Base(c.cgroup.path)},
-		"see this machine's blocks": {"sh", "-c", "ls /dev/vd* /dev/sd* /dev/nvme* 2>/dev/null | grep ."},
+		"this machine's files": {"test", "-e", c.dir},
+		"other control groups": {"test", "-e", "/sys/fs/cgroup/" + filepath.Base(c.cgroup.path)},
+		"this machine's disks": {"sh", "-c", "ls /dev/vd* /dev/sd* /dev/nvme* 2>/dev/null | grep ."},
 	} {
 		if out, err := c.Exec(t.Context(), argv...); err == nil {
-			t.Errorf("a container may %s: %s", what, out)
+			t.Errorf("a container sees %s: %s", what, out)
 		}
+	}
+	if roots := strings.Count(inside(t, c, "cat", "/proc/1/mountinfo"), " / / "); roots != 1 {
+		t.Errorf("a container has %d roots, so it has this machine's below its own", roots)
 	}
 	// Its own network's parameters are its own.
 	inside(t, c, "sysctl", "-q", "net.ipv4.ip_default_ttl=63")

@@ -149,7 +149,7 @@ func (l *Link) renew() error {
 // networkConfig is the link as cloud-init is told it. Without it a machine
 // would ask for an address for a minute.
 func (l *Link) networkConfig() []byte {
-	return fmt.Appendf(nil, "version: 2\nethernets:\n  %s:\n    addresses: [%s/%d]\n    accept-ra: false\n",
+	return fmt.Appendf(nil, "version: 2\nethernets:\n  %s:\n    addresses: [%s/%d]\n",
 		guestInterface, l.guest, linkBits)
 }
 
