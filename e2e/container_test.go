@@ -27,7 +27,7 @@ func TestContainerBoard(t *testing.T) {
 	g.logServed("launch", g.started)
 	g.tellsTheTruth()
 
-	readers := startLoad(t, g.url(), boardWords)
+	readers := startLoad(t, g.url(), boardWords, 20*time.Millisecond)
 	for _, day := range days[1:] {
 		s.data.CommitDay(day)
 		t.Log(g.inside("popup", "sync"))

@@ -24,14 +24,15 @@ type load struct {
 // readers is how many ask at once.
 const readers = 4
 
-// startLoad asks until stop. A page without the text is a failed one.
-func startLoad(t *testing.T, address, text string) *load {
+// startLoad asks until stop, each reader as often as every says. A page without
+// the text is a failed one.
+func startLoad(t *testing.T, address, text string, every time.Duration) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	l := &load{cancel: cancel}
 	for range readers {
 		l.group.Go(func() {
-			tick := time.NewTicker(20 * time.Millisecond)
+			tick := time.NewTicker(every)
 			defer tick.Stop()
 			for ctx.Err() == nil {
 				began := time.Now()

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -13,6 +14,10 @@ import (
 // vmBoot is how long a virtual machine may take until its app is up: the
 // processor may be emulated, on a machine that does other things too.
 const vmBoot = 6 * time.Minute
+
+// vmLoad is how often each reader asks: an emulated processor needs a third of a
+// second for a page, and has other things to do.
+const vmLoad = 500 * time.Millisecond
 
 // launchVM starts a virtual machine and returns the address of its app.
 func launchVM(t *testing.T, cfg machine.VMConfig) (*machine.VM, string) {
@@ -25,7 +30,14 @@ func launchVM(t *testing.T, cfg machine.VMConfig) (*machine.VM, string) {
 	}
 	t.Cleanup(func() { noError(t, v.Close()) })
 	t.Logf("accelerated: %v", v.Accelerated())
-	return v, "http://" + v.Addr(80).String()
+	url := "http://" + v.Addr(80).String()
+	t.Cleanup(func() {
+		if t.Failed() {
+			source, err := get(context.Background(), url+"/.well-known/popup")
+			t.Logf("what it serves (%v):\n%s", err, source)
+		}
+	})
+	return v, url
 }
 
 // board commits the board and its first day, new data being looked for each
@@ -48,7 +60,7 @@ func TestVMNoCloud(t *testing.T) {
 	page(t, url, boardOf(t, days[0]), vmBoot)
 	t.Logf("from launch to a served page: %v", time.Since(began).Round(time.Second))
 
-	readers := startLoad(t, url, boardWords)
+	readers := startLoad(t, url, boardWords, vmLoad)
 	s.data.CommitDay(days[1])
 	page(t, url, boardOf(t, days[1]), 3*time.Minute)
 	readers.stop(t)
