@@ -137,7 +137,7 @@ func (s *site) secureURL(host, path string) string {
 // eventually waits until done says so, and tells the log where it never does.
 func (s *site) eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(30 * time.Second)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
