@@ -79,6 +79,9 @@ func readPlan(ctx context.Context, config string, f appFlags) (plan wire.Plan, d
 		if plan, err = userdata.DecodePlan(text); err != nil {
 			return plan, "", usageError{fmt.Errorf("read %s: %w", config, err)}
 		}
+		if err := plan.Serve.Check(); err != nil {
+			return plan, "", usageError{fmt.Errorf("read %s: %w", config, err)}
+		}
 		return plan, "", nil
 	}
 	o, err := f.overrides()

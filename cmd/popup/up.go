@@ -37,7 +37,7 @@ with one. Without it, ROOT/etc/popup/config.yaml is read.`,
 	}
 	cmd.Flags().StringVar(&f.config, "config", "", "appliance config, app.yaml, or a folder with one (default ROOT/etc/popup/config.yaml)")
 	cmd.Flags().StringVar(&f.root, "root", "/", "folder that everything is kept below; any but / needs no root")
-	cmd.Flags().StringVar(&f.listen, "listen", "", "HOST:PORT to serve on; port 0 takes a free one (default what the config says, or :80)")
+	cmd.Flags().StringVar(&f.listen, "listen", "", "HOST:PORT to serve on, without https; port 0 takes a free one (default what the config says, or :80)")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log polls that found nothing, too")
 	f.app.register(cmd)
 	return cmd
