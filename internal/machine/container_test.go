@@ -50,11 +50,17 @@ func testImage(t *testing.T) *Image {
 	return image
 }
 
-// needRoot fails a test that cannot pass without root, and says so.
+// needRoot leaves a test out that cannot pass without root, and says so; in CI,
+// where a test that does not run must not look like one that passed, it fails.
 func needRoot(t *testing.T) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Fatal("machines in namespaces need root: run the tests as root")
+	const why = "machines in namespaces need root: run the tests as root"
+	switch {
+	case os.Geteuid() == 0:
+	case os.Getenv("CI") != "":
+		t.Fatal(why)
+	default:
+		t.Skip(why)
 	}
 }
 
