@@ -149,6 +149,10 @@ func (a *Appliance) startCommand(ctx context.Context, r *running) error {
 				mounts[i].target = a.livingData(r.manifest)
 			}
 		}
+		// At the first boot the pointer leads nowhere yet, and the check needs the data.
+		if err := a.data.syncer.Publish(r.Revision); err != nil {
+			return err
+		}
 	}
 	if err := a.makeView(ctx, r, mounts); err != nil {
 		return err

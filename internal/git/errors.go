@@ -94,7 +94,7 @@ func (r *Remote) explain(ctx context.Context, op string, err error) error {
 	}
 	e := r.classify(ctx, plain(err))
 	e.Op, e.Remote = op, r.String()
-	if e.Err == nil {
+	if e.Err == nil && !errors.Is(err, e) { // an error that wraps itself is unwrapped for ever
 		e.Err = err
 	}
 	return e
