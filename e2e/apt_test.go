@@ -65,10 +65,18 @@ func (s *site) download(cache string) {
 		s.t.Fatal(err)
 	}
 	defer func() { noError(s.t, os.RemoveAll(dir)) }()
-	cmd := exec.CommandContext(s.t.Context(), "apt-get", "-o", "APT::Sandbox::User=root", "download", aptPackage)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		s.t.Fatalf("apt-get download %s: %v\n%s", aptPackage, err, out)
+	// A machine that has no package lists, or old ones, fetches them and tries again.
+	download := []string{"-o", "APT::Sandbox::User=root", "download", aptPackage}
+	for _, args := range [][]string{download, {"-qq", "update"}, download} {
+		cmd := exec.CommandContext(s.t.Context(), "apt-get", args...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if err == nil && args[len(args)-1] == aptPackage {
+			break
+		}
+		if err != nil {
+			s.t.Logf("apt-get %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
 	}
 	names, err := filepath.Glob(filepath.Join(dir, "*.deb"))
 	for _, name := range names {
@@ -76,5 +84,8 @@ func (s *site) download(cache string) {
 	}
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if len(names) == 0 {
+		s.t.Fatalf("%s could not be downloaded; this machine's apt says why", aptPackage)
 	}
 }

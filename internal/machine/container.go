@@ -233,17 +233,7 @@ func (c *Container) boot(first bool) (_ *exec.Cmd, err error) {
 		return nil, errors.Join(err, gate.Close(), told.Close())
 	}
 	defer func() { err = errors.Join(err, report.Close()) }()
-	cmd := exec.Command("/proc/self/exe", verbInit)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.guests, c.guests, c.guests
-	cmd.ExtraFiles = []*os.File{gate, c.cfg.Link.namespace, reports}
-	cmd.Env = []string{}
-	cmd.SysProcAttr = &unix.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
-		Pdeathsig:   unix.SIGKILL,
-		Setsid:      true,
-		UseCgroupFD: true,
-		CgroupFD:    int(c.cgroup.dir.Fd()),
-	}
+	cmd := c.command(gate, reports)
 	err = errors.Join(cmd.Start(), gate.Close(), reports.Close())
 	if cmd.Process == nil {
 		return nil, errors.Join(fmt.Errorf("start init: %w", err), told.Close())
@@ -259,6 +249,22 @@ func (c *Container) boot(first bool) (_ *exec.Cmd, err error) {
 		err = errors.New("it was closed")
 	}
 	return cmd, err
+}
+
+// command is this program again, as the first process of new namespaces.
+func (c *Container) command(gate, reports *os.File) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", verbInit)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.guests, c.guests, c.guests
+	cmd.ExtraFiles = []*os.File{gate, c.cfg.Link.namespace, reports} // gateFD, netFD, reportFD
+	cmd.Env = []string{}
+	cmd.SysProcAttr = &unix.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
+		Pdeathsig:   unix.SIGKILL,
+		Setsid:      true,
+		UseCgroupFD: true,
+		CgroupFD:    int(c.cgroup.dir.Fd()),
+	}
+	return cmd
 }
 
 // maxReport bounds what init may say about why it could not be.
