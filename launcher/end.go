@@ -28,6 +28,9 @@ func (a *Appliance) watchEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.memory.get().Archived != "" {
+		a.front.SetReadOnly(true, firstRetry) // until it is known whether that was the end
+	}
 	for {
 		d := e.Decide(ctx)
 		if ctx.Err() != nil {
@@ -66,16 +69,25 @@ func (a *Appliance) applyStep(e *ending.Ending, d ending.Decision) {
 	a.end = &EndStatus{At: d.At, Step: d.Step.String(), Reason: d.Reason, Detail: d.Detail, Archive: a.memory.get().Archived}
 	a.readOnly = frozen
 	a.mu.Unlock()
-	a.front.SetReadOnly(frozen, d.Next)
 	if kept, err := json.Marshal(e.Snapshot()); err != nil {
 		a.log.Error("remember the end", "err", err)
-	} else if err := a.memory.update(func(f *facts) { f.Ending = kept }); err != nil {
+	} else if err := a.memory.update(func(f *facts) { f.keep(kept, frozen) }); err != nil {
 		a.log.Error("remember the end", "err", err)
 	}
+	a.front.SetReadOnly(frozen, d.Next)
 	if news {
 		a.log.Info("end", "step", d.Step.String(), "at", d.At)
 		a.record(Entry{Event: "end", Message: d.Step.String() + ": " + d.Reason})
 		a.showAbout()
+	}
+}
+
+// keep remembers what was decided. An archive that writes were let in after is
+// not the final one any more.
+func (f *facts) keep(ending json.RawMessage, frozen bool) {
+	f.Ending = ending
+	if !frozen {
+		f.Archived = ""
 	}
 }
 
