@@ -25,6 +25,7 @@ import (
 
 	"popup/apps"
 	"popup/datasync"
+	"popup/internal/atomicfile"
 	"popup/internal/process"
 	"popup/internal/sandbox"
 	"popup/internal/wire"
@@ -168,6 +169,11 @@ func open(ctx context.Context, opts Options) (a *Appliance, err error) {
 		return nil, err
 	}
 	a.unlock = release
+	for _, dir := range []string{a.at.journal(), filepath.Dir(a.at.config())} {
+		if err := atomicfile.Sweep(dir); err != nil {
+			return nil, errors.Join(err, release())
+		}
+	}
 	if a.journal, err = OpenJournal(a.at.journal()); err != nil {
 		return nil, errors.Join(err, release())
 	}

@@ -55,6 +55,9 @@ func TestKillAtRandomMoments(t *testing.T) {
 	if got := u.status().Serving.Revision; string(got) != newest {
 		t.Errorf("%s is served after the kills; want %s", got, newest)
 	}
+	if err := u.stop(); err != nil { // while it runs, what is being made is no leftover
+		t.Fatal(err)
+	}
 	if left, err := filepath.Glob(filepath.Join(root, "var/lib/popup/*/tmp-*")); err != nil || len(left) > 0 {
 		t.Errorf("leftovers after the kills: %v %v", left, err)
 	}

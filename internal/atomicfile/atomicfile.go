@@ -94,3 +94,17 @@ func orHere(dir string) string {
 	}
 	return dir
 }
+
+// Sweep removes what a crash left half made in dir. Nobody may be writing there.
+func Sweep(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, TempPrefix+"*"))
+	if err != nil {
+		return fmt.Errorf("sweep %s: %w", dir, err)
+	}
+	for _, path := range left {
+		if err := os.Remove(path); err != nil {
+			return fmt.Errorf("sweep %s: %w", dir, err)
+		}
+	}
+	return nil
+}
