@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -97,12 +98,15 @@ func orHere(dir string) string {
 
 // Sweep removes what a crash left half made in dir. Nobody may be writing there.
 func Sweep(dir string) error {
-	left, err := filepath.Glob(filepath.Join(dir, TempPrefix+"*"))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("sweep %s: %w", dir, err)
 	}
-	for _, path := range left {
-		if err := os.Remove(path); err != nil {
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), TempPrefix) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
 			return fmt.Errorf("sweep %s: %w", dir, err)
 		}
 	}
