@@ -69,7 +69,7 @@ func (s *Syncer) gate(ctx context.Context, rev Revision, dir string) error {
 	if err != nil {
 		return refuse(GateSchema, err)
 	}
-	if reads := s.config.Schema; reads > 0 && schema > reads {
+	if reads := s.schema(); reads > 0 && schema > reads {
 		return refuse(GateSchema, fmt.Errorf("its schema is %d and the service reads up to %d; it waits for a service that reads it", schema, reads))
 	}
 	return nil

@@ -20,8 +20,8 @@ type Config struct {
 	Publisher *Publisher
 	Extract   string // the archive in the source whose contents are published, a path or a glob; empty: the source's own tree
 	Limits    Limits
-	Schema    int      // the newest data schema that is read; 0: any
-	Schedule  Schedule // when Stage is called, for Status to tell; zero: it does not
+	Schema    func() int // the newest data schema that is read now, 0 for any; nil: any
+	Schedule  Schedule   // when Stage is called, for Status to tell; zero: it does not
 	// Prepare makes what was fetched what is published, as a build does; an error of
 	// its is not remembered. Nil: nothing is done.
 	Prepare func(ctx context.Context, dir string) error
@@ -293,10 +293,18 @@ func (s *Syncer) Status() Status {
 	return status
 }
 
+// schema is the newest data schema that is read; 0: any.
+func (s *Syncer) schema() int {
+	if s.config.Schema == nil {
+		return 0
+	}
+	return s.config.Schema()
+}
+
 // fingerprint is of what the gates are set to.
 func (s *Syncer) fingerprint() string {
 	h := fnv.New64a()
-	fmt.Fprint(h, s.config.Extract, s.config.Limits, s.config.Schema)
+	fmt.Fprint(h, s.config.Extract, s.config.Limits, s.schema())
 	if bounded, ok := s.config.Source.(interface{ bounds() tree.Limits }); ok {
 		fmt.Fprint(h, bounded.bounds())
 	}

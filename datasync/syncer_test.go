@@ -116,8 +116,8 @@ func TestGates(t *testing.T) {
 		"size":      {Config{Limits: Limits{Bytes: 1500}}, map[string]string{"a": big, "b": big}, GateSize, "it holds more than 1.4 KiB"},
 		"files":     {Config{Limits: Limits{Files: 2}}, map[string]string{"a": "", "b": "", "c": ""}, GateSize, "more than 2 entries"},
 		"shrink":    {Config{Limits: Limits{Shrink: 30}}, map[string]string{"a": big[:600]}, GateShrink, "it has 600 bytes where what is served has 1000 bytes: it lost 40%, and 30% is the limit"},
-		"schema":    {Config{Schema: 2}, map[string]string{"a": big, SchemaFile: "schema: 3\nmore: x\n"}, GateSchema, "its schema is 3 and the service reads up to 2; it waits"},
-		"no schema": {Config{Schema: 2}, map[string]string{"a": big, SchemaFile: "schema: [3]\n"}, GateSchema, ".popup-data.yaml does not say its schema; write one line like schema: 3"},
+		"schema":    {Config{Schema: func() int { return 2 }}, map[string]string{"a": big, SchemaFile: "schema: 3\nmore: x\n"}, GateSchema, "its schema is 3 and the service reads up to 2; it waits"},
+		"no schema": {Config{Schema: func() int { return 2 }}, map[string]string{"a": big, SchemaFile: "schema: [3]\n"}, GateSchema, ".popup-data.yaml does not say its schema; write one line like schema: 3"},
 		"check":     {Config{Check: func(_ context.Context, dir string) error { return lacksA(dir) }}, map[string]string{"b": big}, GateCheck, "revision bad is not published: a is missing"},
 		"archive":   {Config{Extract: "*.tar"}, map[string]string{"a": big}, GateArchive, `nothing is called "*.tar" there`},
 	} {

@@ -40,7 +40,7 @@ func (a *Appliance) boot(ctx context.Context) error {
 		}
 		p = a.newest(ctx, p)
 	}
-	a.afterFirstFlip(ctx)
+	a.jobs.Go(func() { a.afterFirstFlip(ctx) })
 	return nil
 }
 
@@ -120,7 +120,9 @@ func (a *Appliance) install(ctx context.Context) (pair, error) {
 	if err := errors.Join(errs...); err != nil {
 		return pair{}, err
 	}
-	return p, a.memory.update(func(f *facts) { f.Sources = a.sources() })
+	return p, a.retry(ctx, PhaseStart, func() error {
+		return a.memory.update(func(f *facts) { f.Sources = a.sources() })
+	})
 }
 
 // newest is p with what upstream has by now: the mend of what does not come up may

@@ -53,7 +53,7 @@ func (a *Appliance) repoint(ctx context.Context, r *running, p pair) error {
 		return errors.Join(&phaseError{PhaseCheck, err.Error(), err}, a.data.syncer.Publish(r.Revision))
 	}
 	a.mu.Lock()
-	r.pair = p
+	r.Revision = p.Revision // all else of r never changes, and is read without the lock
 	a.since = time.Now().UTC()
 	a.mu.Unlock()
 	a.announce(p)
@@ -131,7 +131,9 @@ func (a *Appliance) syncService(ctx context.Context) (bool, error) {
 // syncStream stages what is newest in s and serves it. An id that does not come
 // up healthy is refused: it is remembered and not tried again until upstream moves.
 func (a *Appliance) syncStream(ctx context.Context, s *stream, set func(*pair, datasync.Revision)) (bool, error) {
-	id, changed, err := s.stage(ctx)
+	s.fetching.Lock() // until it is served: an older id must not overtake a newer one
+	defer s.fetching.Unlock()
+	id, changed, err := s.syncer.Stage(ctx)
 	if err != nil || !changed {
 		return false, err
 	}
@@ -176,7 +178,8 @@ func machineFault(err error) bool {
 // errNotLive says that there is nothing to change yet.
 var errNotLive = errors.New("the app is not live yet; popup status says how far it is")
 
-// prune removes what nobody reads any more. It goes on though it fails, and says so.
+// prune removes what nobody reads any more. It goes on though it fails, and says
+// so. The caller holds the change lock.
 func (a *Appliance) prune() {
 	err := a.views.prune()
 	err = errors.Join(err, a.service.publisher.Prune(a.views.uses))

@@ -172,11 +172,14 @@ func (a *Appliance) environment(r *running, port string) ([]string, error) {
 	if port != "" {
 		env["PORT"], env["HOST"] = port, "127.0.0.1"
 	}
-	if r.manifest.Data != nil && r.Revision != "" {
-		env["DATA_DIR"] = a.dataPath(r.pair, r.manifest)
-		if r.followsData() {
+	switch {
+	case r.manifest.Data == nil:
+	case r.followsData():
+		if r.root != "" { // a build has none, and there may be no data yet
 			env["DATA_DIR"] = a.livingData(r.manifest)
 		}
+	case r.Revision != "":
+		env["DATA_DIR"] = a.dataPath(r.pair, r.manifest)
 	}
 	list := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {

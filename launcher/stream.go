@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"popup/apps"
 	"popup/datasync"
 )
 
@@ -80,7 +81,7 @@ func (a *Appliance) openData() error {
 		return err
 	}
 	syncer := datasync.NewSyncer(datasync.Config{
-		Source: source, Publisher: revisions, Logger: a.log, Extract: d.Extract, Schema: d.Schema,
+		Source: source, Publisher: revisions, Logger: a.log, Extract: d.Extract, Schema: a.readsSchema,
 		Limits: datasync.Limits{Bytes: int64(d.Limits.Size), Files: d.Limits.Files, Shrink: int(d.Limits.Shrink)},
 		Check:  a.checkData, Schedule: schedule,
 	})
@@ -175,9 +176,29 @@ func requireFolder(dir, rootDir, publishPath string) (err error) {
 	return nil
 }
 
+// governing is the manifest that new data is held against: the served release's,
+// and before there is one the plan's.
+func (a *Appliance) governing() apps.Manifest {
+	if r := a.serving(); r != nil {
+		return r.manifest
+	}
+	return a.opts.Plan.Manifest.WithDefaults()
+}
+
+// readsSchema is the newest schema of data that the served release reads; 0: any.
+func (a *Appliance) readsSchema() int {
+	if m := a.governing(); m.Data != nil {
+		return m.Data.Schema
+	}
+	return 0
+}
+
 // checkData runs the app's own gate in a revision that is not published.
 func (a *Appliance) checkData(ctx context.Context, dir string) error {
-	m := a.opts.Plan.Manifest.WithDefaults()
+	m := a.governing()
+	if m.Data == nil {
+		return nil
+	}
 	check := m.Data.Check
 	if check.Command == "" {
 		return nil

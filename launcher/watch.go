@@ -18,6 +18,7 @@ const steady = 5 * time.Minute
 // interval, and started again, ever more slowly, when it ends or stays unhealthy.
 func (a *Appliance) watch(ctx context.Context) {
 	delay, failed := firstRetry/2, 0
+	pruned := time.Now()
 	var before, replacing *running // what was watched a moment ago; what could not be replaced yet
 	for {
 		r := a.serving()
@@ -49,6 +50,10 @@ func (a *Appliance) watch(ctx context.Context) {
 				if time.Since(a.servingNow().Since) > steady {
 					delay = firstRetry / 2
 				}
+				if time.Since(pruned) > keepReplaced {
+					pruned = time.Now()
+					a.pruneNow(ctx)
+				}
 				continue
 			case a.serving() != r:
 				continue
@@ -72,6 +77,17 @@ func (a *Appliance) watch(ctx context.Context) {
 		delay = min(2*delay, lastRetry)
 		a.restart(ctx, r)
 	}
+}
+
+// pruneNow removes what was kept for slow readers of the last change, though no
+// other change comes.
+func (a *Appliance) pruneNow(ctx context.Context) {
+	unlock, err := a.lockChange(ctx)
+	if err != nil {
+		return
+	}
+	defer unlock()
+	a.prune()
 }
 
 // health is what the last check, or the last try to start the app, said.
