@@ -154,7 +154,9 @@ func (a *Appliance) syncStream(ctx context.Context, s *stream, set func(*pair, d
 		return false, nil // somebody went back while this waited
 	}
 	if err := a.activate(ctx, next); err != nil {
-		if ctx.Err() == nil && !machineFault(err) {
+		// Data that a busy machine was too slow to show may be shown the next time.
+		slow := s == a.data && errors.Is(err, front.ErrNoAnswer)
+		if ctx.Err() == nil && !machineFault(err) && !slow {
 			s.syncer.Refuse(id, err)
 			a.record(Entry{Event: "refused", Release: string(next.Release), Revision: string(next.Revision), Message: err.Error()})
 		}

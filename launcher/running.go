@@ -17,8 +17,8 @@ import (
 	"popup/launcher/front"
 )
 
-// settleTime is how long an app that is only files, or PHP, may take from its
-// start to its first good answer. A program of its own has its grace_period.
+// settleTime is how long an app that is only files, or PHP, may answer wrongly
+// before that counts. A program of its own has its grace_period.
 const settleTime = 5 * time.Second
 
 // A running is one started pair: what answers its requests, and what must be
@@ -184,33 +184,45 @@ func (a *Appliance) livingData(m apps.Manifest) string {
 	return filepath.Join(a.at.data(), "current", m.Data.InSubdir)
 }
 
-// awaitHealthy checks r until it answers as its manifest says, or its time is over.
+// awaitHealthy checks r until it answers as its manifest says, or its time is
+// over: grace_period, but for files and PHP, which have no warming up to do, only
+// settleTime once they answer, and answer wrongly.
 func (a *Appliance) awaitHealthy(ctx context.Context, r *running) error {
-	allowed := settleTime
-	if r.manifest.Serve.Type == apps.ServeCommand {
-		allowed = time.Duration(r.manifest.HealthCheck.GracePeriod)
-	}
-	late := time.NewTimer(allowed)
+	began := time.Now()
+	late := time.NewTimer(time.Duration(r.manifest.HealthCheck.GracePeriod))
 	defer late.Stop()
+	var wrong <-chan time.Time
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		err := r.check(ctx)
-		if err == nil {
+		switch {
+		case err == nil:
 			return nil
+		case errors.Is(err, front.ErrNoAnswer) || r.manifest.Serve.Type == apps.ServeCommand:
+			wrong = nil
+		case wrong == nil:
+			wrong = time.After(settleTime)
 		}
 		again := time.NewTimer(wait)
 		select {
 		case <-again.C:
+			continue
 		case <-r.died():
-			again.Stop()
-			return r.ended()
-		case <-late.C:
-			again.Stop()
-			return &phaseError{PhaseCheck, err.Error(), fmt.Errorf("not healthy after %s: %w%s", allowed, err, r.tail())}
+			err = r.ended()
 		case <-ctx.Done():
-			again.Stop()
-			return ctx.Err()
+			err = ctx.Err()
+		case <-late.C:
+			err = r.notHealthy(began, err)
+		case <-wrong:
+			err = r.notHealthy(began, err)
 		}
+		again.Stop()
+		return err
 	}
+}
+
+// notHealthy says what the last check said, and what the app printed.
+func (r *running) notHealthy(began time.Time, last error) error {
+	return &phaseError{PhaseCheck, last.Error(), fmt.Errorf("not healthy after %s: %w%s", time.Since(began).Round(time.Second), last, r.tail())}
 }
 
 // check asks the app once, as the manifest's health_check says.

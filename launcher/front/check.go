@@ -66,16 +66,20 @@ func Check(ctx context.Context, h http.Handler, hc HealthCheck) error {
 	}
 }
 
+// ErrNoAnswer is in an error of Check when nothing answered in time: the app may
+// be slow, or not up yet, rather than wrong.
+var ErrNoAnswer = errors.New("was not answered")
+
 // judge says what is wrong with the last answer.
 func (hc HealthCheck) judge(ctx context.Context, at *url.URL, p *probe) error {
 	what := "GET " + at.Path
 	switch {
 	case p.cause != nil:
-		return fmt.Errorf("%s was not answered: %w", what, p.cause)
+		return fmt.Errorf("%s %w: %w", what, ErrNoAnswer, p.cause)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("%s was not answered within %s", what, hc.Timeout)
+		return fmt.Errorf("%s %w within %s", what, ErrNoAnswer, hc.Timeout)
 	case ctx.Err() != nil:
-		return fmt.Errorf("%s was not answered: %w", what, context.Cause(ctx))
+		return fmt.Errorf("%s %w: %w", what, ErrNoAnswer, context.Cause(ctx))
 	case p.panicked:
 		return fmt.Errorf("%s broke off in the middle of the answer", what)
 	case p.status != hc.Status:
