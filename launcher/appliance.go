@@ -83,6 +83,7 @@ type Appliance struct {
 	data    *stream // nil: the app has no data
 	backups datasync.Schedule
 
+	making  sync.Mutex    // held while secrets are made
 	change  chan struct{} // holds one token: who has it may change what is served
 	jobs    sync.WaitGroup
 	unlock  func() error // gives the root back
@@ -149,9 +150,13 @@ func Run(ctx context.Context, opts Options) (err error) {
 	stop()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
-	err = errors.Join(err, server.Shutdown(drain), a.https.shutdown(drain), a.front.Close(drain))
+	// First the control socket: a sync under way may still start an app.
+	err = errors.Join(err, a.control.close(drain), server.Shutdown(drain), a.https.shutdown(drain), a.front.Close(drain), server.Close())
 	if a.over() && a.opts.PowerOff != nil {
-		return errors.Join(err, a.opts.PowerOff(drain))
+		// Time of its own: a reader who held on to the last page must not keep the machine on.
+		off, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+		defer cancel()
+		return errors.Join(err, a.opts.PowerOff(off))
 	}
 	return err
 }
@@ -281,13 +286,13 @@ func (a *Appliance) live(parent context.Context) error {
 }
 
 func (a *Appliance) close() error {
-	var errs []error
+	var err error
 	if a.control != nil {
-		errs = append(errs, a.control.close())
+		err = a.control.close(context.Background()) // again, where Run did not come that far
 	}
-	errs = append(errs, removeSockets(a.at, a.socketDir))
+	err = errors.Join(err, removeSockets(a.at, a.socketDir))
 	a.record(Entry{Event: "stop"})
-	return errors.Join(append(errs, a.journal.Close(), a.unlock())...)
+	return errors.Join(err, a.journal.Close(), a.unlock())
 }
 
 // record writes to the journal. A journal that cannot be written (a full disk)

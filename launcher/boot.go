@@ -227,7 +227,7 @@ func (a *Appliance) startSchedules(ctx context.Context) {
 		a.schedule(ctx, "sync data", a.data.schedule, a.syncData)
 	}
 	a.schedule(ctx, "back up", a.backups, func(ctx context.Context) (bool, error) {
-		_, err := a.backup(ctx)
+		_, err := a.backup(ctx, true)
 		return true, err
 	})
 }

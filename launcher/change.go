@@ -24,7 +24,7 @@ func (a *Appliance) activate(ctx context.Context, p pair) error {
 		return a.repoint(ctx, before, p)
 	}
 	a.during(before, PhaseStart)
-	next, err := a.start(ctx, p)
+	next, err := a.start(ctx, p, !pinned)
 	if err != nil {
 		return err
 	}
@@ -43,14 +43,21 @@ func (a *Appliance) activate(ctx context.Context, p pair) error {
 	return nil
 }
 
-// repoint moves the pointer under a program that goes on running, and moves it
-// back when the program cannot live with what it now finds.
+// repoint moves the pointer under a program that goes on running. Before that, a
+// second one is started on the new revision alone, checked, and stopped: no
+// reader meets data that the app cannot show.
 func (a *Appliance) repoint(ctx context.Context, r *running, p pair) error {
-	if err := a.data.syncer.Publish(p.Revision); err != nil {
+	probe, err := a.start(ctx, p, pinned)
+	if err != nil {
 		return err
 	}
-	if err := r.check(ctx); err != nil {
-		return errors.Join(&phaseError{PhaseCheck, err.Error(), err}, a.data.syncer.Publish(r.Revision))
+	err = a.awaitHealthy(ctx, probe)
+	probe.stop(context.WithoutCancel(ctx))
+	if err != nil {
+		return err
+	}
+	if err := a.data.syncer.Publish(p.Revision); err != nil {
+		return err
 	}
 	a.mu.Lock()
 	r.Revision = p.Revision // all else of r never changes, and is read without the lock
@@ -75,9 +82,6 @@ func (a *Appliance) publish(p pair) error {
 func (a *Appliance) flip(next *running) {
 	now := time.Now().UTC()
 	a.mu.Lock()
-	if before := a.current; before != nil && before.Release != next.Release {
-		a.update = update{from: before.Release, to: next.Release, at: now}
-	}
 	a.current, a.since = next, now
 	a.mu.Unlock()
 	a.front.Flip(front.Serving{
@@ -162,9 +166,34 @@ func (a *Appliance) syncStream(ctx context.Context, s *stream, set func(*pair, d
 		}
 		return false, err
 	}
+	if s == a.service {
+		a.onProbation(update{from: current.Release, to: id, at: time.Now()})
+	}
 	a.prune()
 	return true, nil
 }
+
+// onProbation remembers a service update, which takeBack may undo. What a person
+// or takeBack itself changed is not undone by itself.
+func (a *Appliance) onProbation(u update) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.update = u
+}
+
+// mayChange says why nothing can be changed now: there is nothing yet, or no more.
+func (a *Appliance) mayChange() error {
+	switch {
+	case !a.isPrepared():
+		return errNotLive
+	case a.over():
+		return errOver
+	}
+	return nil
+}
+
+// errOver says that an instance has come to its end.
+var errOver = errors.New("this instance is over; launch another one")
 
 // machineFault reports whether err is for want of something this machine lacks
 // now: what could not be served for that is as good as before, and is tried again.
@@ -196,8 +225,8 @@ func (a *Appliance) prune() {
 // Sync looks for a new release and a new revision now, and returns when what is
 // served is what is wanted, or with the reason why it is not.
 func (a *Appliance) Sync(ctx context.Context) (SyncReport, error) {
-	if !a.isPrepared() {
-		return SyncReport{}, errNotLive
+	if err := a.mayChange(); err != nil {
+		return SyncReport{}, err
 	}
 	began := time.Now()
 	before := a.servingNow()
@@ -228,8 +257,8 @@ func (a *Appliance) report(before Serving, began time.Time) SyncReport {
 // Rollback serves an older release or revision and holds it, or lets a held one
 // go forward again.
 func (a *Appliance) Rollback(ctx context.Context, order RollbackOrder) (SyncReport, error) {
-	if !a.isPrepared() {
-		return SyncReport{}, errNotLive
+	if err := a.mayChange(); err != nil {
+		return SyncReport{}, err
 	}
 	began, before := time.Now(), a.servingNow()
 	var s *stream
@@ -273,6 +302,7 @@ func (a *Appliance) Rollback(ctx context.Context, order RollbackOrder) (SyncRepo
 	if err := a.activate(ctx, next); err != nil {
 		return a.report(before, began), err // what does not come up is not held on to either
 	}
+	a.onProbation(update{})
 	err = s.syncer.Hold(to)
 	return a.report(before, began), err
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -18,8 +19,10 @@ import (
 // for. Only root and the user that popup runs as are answered: the folder is
 // 0700, the socket 0600, and the peer's uid is read from the kernel besides.
 type control struct {
-	server *http.Server
-	done   chan error
+	server  *http.Server
+	done    chan error
+	closing sync.Once
+	err     error
 }
 
 // serveControl answers on the socket at path until close is called.
@@ -53,12 +56,15 @@ func serveControl(path string, a *Appliance) (*control, error) {
 	return c, nil
 }
 
-func (c *control) close() error {
-	err := c.server.Close()
-	if served := <-c.done; !errors.Is(served, http.ErrServerClosed) {
-		err = errors.Join(err, served)
-	}
-	return err
+// close waits for what was asked for until ctx ends. It may be called again.
+func (c *control) close(ctx context.Context) error {
+	c.closing.Do(func() {
+		c.err = errors.Join(c.server.Shutdown(ctx), c.server.Close())
+		if served := <-c.done; !errors.Is(served, http.ErrServerClosed) {
+			c.err = errors.Join(c.err, served)
+		}
+	})
+	return c.err
 }
 
 // answer writes v, or err as a sentence; the error comes with what was reached.

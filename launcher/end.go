@@ -64,6 +64,7 @@ func (a *Appliance) openEnding() (*ending.Ending, error) {
 // applyStep shows a decision, and writes it down where it is news.
 func (a *Appliance) applyStep(e *ending.Ending, d ending.Decision) {
 	frozen := d.Step >= ending.Frozen
+	a.front.SetReadOnly(frozen, d.Next) // before anybody reads that it is so
 	a.mu.Lock()
 	news := a.end == nil || a.end.Step != d.Step.String()
 	a.end = &EndStatus{At: d.At, Step: d.Step.String(), Reason: d.Reason, Detail: d.Detail, Archive: a.memory.get().Archived}
@@ -74,7 +75,6 @@ func (a *Appliance) applyStep(e *ending.Ending, d ending.Decision) {
 	} else if err := a.memory.update(func(f *facts) { f.keep(kept, frozen) }); err != nil {
 		a.log.Error("remember the end", "err", err)
 	}
-	a.front.SetReadOnly(frozen, d.Next)
 	if news {
 		a.log.Info("end", "step", d.Step.String(), "at", d.At)
 		a.record(Entry{Event: "end", Message: d.Step.String() + ": " + d.Reason})
@@ -105,8 +105,10 @@ func (a *Appliance) finish(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		a.record(Entry{Event: "end", Message: "writes under way were not waited for any longer"})
 	}
+	tries := 0
 	for delay := firstRetry; a.memory.get().Archived == "" && a.opts.Plan.Manifest.State != nil; delay = min(2*delay, lastRetry) {
-		name, err := a.backup(ctx)
+		tries++
+		name, err := a.backup(ctx, tries <= scriptTries)
 		if err == nil {
 			err = a.memory.update(func(f *facts) { f.Archived = name })
 		}
@@ -143,9 +145,13 @@ func (a *Appliance) over() bool {
 	return a.ended
 }
 
+// scriptTries is how often the final backup asks the app's pre_backup script. A
+// script that keeps failing must not keep the state from being archived as it is.
+const scriptTries = 3
+
 // backup archives the state into the vault, reads the archive back, and returns its name.
-func (a *Appliance) backup(ctx context.Context) (name string, err error) {
-	if r := a.serving(); r != nil {
+func (a *Appliance) backup(ctx context.Context, prepare bool) (name string, err error) {
+	if r := a.serving(); r != nil && prepare {
 		if err := a.script(ctx, r, "pre_backup", r.manifest.Scripts.PreBackup); err != nil {
 			return "", err
 		}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"popup/internal/process"
@@ -46,7 +45,7 @@ func (a *Appliance) prepareUser() error {
 		}
 	}
 	uid, gid := a.ids()
-	for _, dir := range []string{a.at.state(), a.at.home(), a.at.temp()} {
+	for _, dir := range []string{a.at.state(), a.at.home()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("create %s: %w", dir, err)
 		}
@@ -54,7 +53,25 @@ func (a *Appliance) prepareUser() error {
 			return fmt.Errorf("give %s to the app: %w", dir, err)
 		}
 	}
-	return nil
+	return a.emptyTemp(uid, gid)
+}
+
+// emptyTemp makes the app's temporary folder anew, whatever the app made of it:
+// what it left there would stay for the machine's life.
+func (a *Appliance) emptyTemp(uid, gid int) (err error) {
+	home, err := os.OpenRoot(a.at.home())
+	if err != nil {
+		return fmt.Errorf("empty the app's temporary folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, home.Close()) }()
+	name := filepath.Base(a.at.temp())
+	if err := home.RemoveAll(name); err != nil {
+		return fmt.Errorf("empty the app's temporary folder: %w", err)
+	}
+	if err := home.Mkdir(name, 0o700); err != nil {
+		return fmt.Errorf("empty the app's temporary folder: %w", err)
+	}
+	return home.Lchown(name, uid, gid)
 }
 
 // enterable says which folder on the way to root keeps the app's user out.
@@ -195,7 +212,9 @@ func (a *Appliance) settings(r *running) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.making.Lock() // the build and the data's check come side by side
 	secrets, err := generatedSecrets(a.at.secrets(), r.manifest.GeneratedSecrets())
+	a.making.Unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -222,15 +241,33 @@ func (a *Appliance) script(ctx context.Context, r *running, name, command string
 	return nil
 }
 
-// giveTree makes the app's user the owner of everything below dir, for a build.
+// giveTree makes the app's user the owner of everything below dir, for a build. A
+// running app is the same user, so nothing here goes by a path that it could bend:
+// all of it is below an os.Root, and dir itself is closed until the end.
 func (a *Appliance) giveTree(dir string) error {
 	uid, gid := a.ids()
-	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(path, uid, gid)
+	if uid < 0 {
+		return nil
+	}
+	return a.closed(dir, func(root *os.Root) error {
+		err := fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || path == "." {
+				return err
+			}
+			return root.Lchown(path, uid, gid)
+		})
+		return errors.Join(err, root.Lchown(".", uid, gid))
 	})
+}
+
+// closed runs fn on dir while only root may enter it.
+func (a *Appliance) closed(dir string, fn func(*os.Root) error) (err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	return errors.Join(root.Chmod(".", 0o700), fn(root))
 }
 
 // errForeignFile says that a build's result holds a file that is not the build's.
@@ -243,17 +280,22 @@ func (a *Appliance) takeTree(dir string) error {
 	if a.user == nil {
 		return nil
 	}
-	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
+	return a.closed(dir, func(root *os.Root) error {
+		if err := root.Lchown(".", 0, 0); err != nil {
 			return err
 		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		if !ownedBy(info, a.user.UID) {
-			return fmt.Errorf("%s: %w", strings.TrimPrefix(path, dir+"/"), errForeignFile)
-		}
-		return os.Lchown(path, 0, 0)
+		return fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+			if err != nil || path == "." {
+				return err
+			}
+			info, err := root.Lstat(path)
+			if err != nil {
+				return err
+			}
+			if !ownedBy(info, a.user.UID) {
+				return fmt.Errorf("%s: %w", path, errForeignFile)
+			}
+			return root.Lchown(path, 0, 0)
+		})
 	})
 }

@@ -108,6 +108,14 @@ func (a *Appliance) stale(s *datasync.Status) string {
 	return ""
 }
 
+// staleNow is stale for the data as it stands.
+func (a *Appliance) staleNow() string {
+	if a.data == nil {
+		return ""
+	}
+	return a.stale(a.data.status())
+}
+
 func (s *stream) status() *datasync.Status {
 	status := s.syncer.Status()
 	return &status

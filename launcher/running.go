@@ -31,13 +31,17 @@ type running struct {
 	process  *process.Process // nil: nothing runs, the front reads files
 	view     string           // the name of its view; empty: it has none
 	closers  []func() error
+	pinned   bool // it sees its own revision, also where the app follows its data
 	stopped  sync.Once
 	app      *Appliance
 }
 
+// pinned starts a program on one revision, though it would follow its data.
+const pinned = true
+
 // start brings p up beside what is served. Nobody reaches it before it is
 // flipped to. On an error nothing of it is left.
-func (a *Appliance) start(ctx context.Context, p pair) (_ *running, err error) {
+func (a *Appliance) start(ctx context.Context, p pair, pin bool) (_ *running, err error) {
 	m, err := a.manifest(p.Release)
 	if err != nil {
 		return nil, &phaseError{PhaseStart, plainCause(err), err}
@@ -46,7 +50,7 @@ func (a *Appliance) start(ctx context.Context, p pair) (_ *running, err error) {
 	if err := a.closeMetadata(); err != nil {
 		return nil, &phaseError{PhaseStart, "the instance metadata cannot be closed to the app", err}
 	}
-	r := &running{pair: p, manifest: m, app: a}
+	r := &running{pair: p, manifest: m, app: a, pinned: pin}
 	defer func() {
 		if err != nil {
 			r.stop(context.WithoutCancel(ctx))
@@ -131,6 +135,9 @@ func (a *Appliance) dataPath(p pair, m apps.Manifest) string {
 // makeView sets the pair's release aside with its mounts and returns the service's root in it.
 func (a *Appliance) makeView(ctx context.Context, r *running, mounts []mount) error {
 	r.view = viewName(r.pair)
+	if r.followsData() {
+		r.view = r.Release.Short() + "-live"
+	}
 	path, err := a.views.make(ctx, r.view, a.service.publisher.Path(r.Release), mounts)
 	if err != nil {
 		return err
@@ -175,7 +182,7 @@ func (a *Appliance) startCommand(ctx context.Context, r *running) error {
 
 // followsData reports whether the started program goes on when its data changes.
 func (r *running) followsData() bool {
-	return r.manifest.Serve.Type == apps.ServeCommand && r.manifest.Data != nil &&
+	return !r.pinned && r.manifest.Serve.Type == apps.ServeCommand && r.manifest.Data != nil &&
 		r.manifest.Data.Sync.OnChange == apps.OnChangeNothing
 }
 

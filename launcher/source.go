@@ -29,7 +29,7 @@ func (a *Appliance) ownUserData() string {
 	plan.Instance, plan.End, plan.Console, plan.Settings, plan.State = "", nil, nil, nil, wire.State{}
 	plan.Serve = wire.Serve{}
 	for _, s := range []*wire.Source{&plan.Service, plan.Data} {
-		if s != nil && filepath.IsAbs(s.URL) {
+		if s != nil && shownAddress(s) != s.URL {
 			return ""
 		}
 	}

@@ -117,10 +117,15 @@ func (a *Appliance) build(ctx context.Context, dir string) error {
 	}
 	m, err := a.manifestIn(dir)
 	if err != nil {
-		return &phaseError{PhaseBuild, err.Error(), err}
+		return &phaseError{PhaseBuild, "the release's app.yaml cannot be used", err}
 	}
 	if err := requireFolder(dir, m.Service.RootDir, m.Serve.PublishPath); err != nil {
 		return &phaseError{PhaseBuild, err.Error(), err}
+	}
+	if a.serving() != nil { // a first boot has its own phase for them
+		if _, err := a.installPackages(ctx, m.Packages); err != nil {
+			return err
+		}
 	}
 	if m.BuildCommand == "" {
 		return nil

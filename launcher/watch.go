@@ -18,7 +18,7 @@ const steady = 5 * time.Minute
 // interval, and started again, ever more slowly, when it ends or stays unhealthy.
 func (a *Appliance) watch(ctx context.Context) {
 	delay, failed := firstRetry/2, 0
-	pruned := time.Now()
+	pruned, stale := time.Now(), ""
 	var before, replacing *running // what was watched a moment ago; what could not be replaced yet
 	for {
 		r := a.serving()
@@ -49,6 +49,10 @@ func (a *Appliance) watch(ctx context.Context) {
 				a.setHealth(nil)
 				if time.Since(a.servingNow().Since) > steady {
 					delay = firstRetry / 2
+				}
+				if now := a.staleNow(); now != stale {
+					stale = now
+					a.showAbout()
 				}
 				if time.Since(pruned) > keepReplaced {
 					pruned = time.Now()
@@ -112,11 +116,13 @@ func (a *Appliance) setHealth(err error) {
 	if err != nil {
 		a.log.Warn("unhealthy", "err", err)
 		a.record(Entry{Event: "unhealthy", Message: err.Error()})
+		a.showAbout()
 		return
 	}
 	a.front.SetUnhealthy("")
 	a.log.Info("healthy again")
 	a.record(Entry{Event: "healthy"})
+	a.showAbout()
 }
 
 // restart starts the served pair again beside the sick one. Should that one have
@@ -151,10 +157,10 @@ var errNoWayBack = errors.New("no earlier release to go back to")
 // was flipped to. The release is refused: it is not tried again until upstream moves.
 func (a *Appliance) takeBack(ctx context.Context, sick *running, why error) error {
 	a.mu.Lock()
-	update := a.update
+	last := a.update
 	a.mu.Unlock()
 	held := a.service.syncer.Status().Held == sick.Release // somebody wants it, as it is
-	if update.to != sick.Release || update.from == "" || held || time.Since(update.at) > probation {
+	if last.to != sick.Release || last.from == "" || held || time.Since(last.at) > probation {
 		return errNoWayBack
 	}
 	unlock, err := a.lockChange(ctx)
@@ -165,8 +171,12 @@ func (a *Appliance) takeBack(ctx context.Context, sick *running, why error) erro
 	if a.serving() != sick {
 		return nil
 	}
-	a.service.syncer.Refuse(sick.Release, fmt.Errorf("it turned unhealthy after %s: %w", time.Since(update.at).Round(time.Second), why))
-	a.record(Entry{Event: "rollback", Release: string(update.from), Message: why.Error()})
-	a.log.Warn("release taken back", "commit", sick.Release.Short(), "to", update.from.Short(), "err", why)
-	return a.activate(ctx, pair{Release: update.from, Revision: sick.Revision})
+	if err := a.activate(ctx, pair{Release: last.from, Revision: sick.Revision}); err != nil {
+		return err
+	}
+	a.onProbation(update{})
+	a.service.syncer.Refuse(sick.Release, fmt.Errorf("it turned unhealthy after %s: %w", time.Since(last.at).Round(time.Second), why))
+	a.record(Entry{Event: "rollback", Release: string(last.from), Message: why.Error()})
+	a.log.Warn("release taken back", "commit", sick.Release.Short(), "to", last.from.Short(), "err", why)
+	return nil
 }

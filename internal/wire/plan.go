@@ -18,7 +18,9 @@ type Plan struct {
 	// Manifest is the app as it was known at launch.
 	Manifest apps.Manifest `yaml:"manifest" json:"manifest"`
 	// ManifestFrom is "service" when the manifest was read from the service's own
-	// repository: then each release's app.yaml replaces it. Empty: the plan's holds.
+	// repository: then each release's app.yaml replaces it, but for what stands for the
+	// whole of a launch: data's source, extract, limits and schedule, service.update,
+	// state.backup, lifetime and metadata. Empty: the plan's holds.
 	ManifestFrom string   `yaml:"manifest_from,omitempty" json:"manifest_from,omitempty"`
 	Service      Source   `yaml:"service" json:"service"`
 	Data         *Source  `yaml:"data,omitempty" json:"data,omitempty"`
