@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -19,12 +20,12 @@ func visit(ca *authority.Authority, url string) (status int, body, location stri
 	transport := &http.Transport{
 		TLSClientConfig:   &tls.Config{RootCAs: ca.Issued},
 		ForceAttemptHTTP2: true,
-		Dial: func(network, address string) (net.Conn, error) {
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			_, port, err := net.SplitHostPort(address)
 			if err != nil {
 				return nil, err
 			}
-			return net.Dial(network, "127.0.0.1:"+port)
+			return (&net.Dialer{}).DialContext(ctx, network, "127.0.0.1:"+port)
 		},
 	}
 	defer transport.CloseIdleConnections()
