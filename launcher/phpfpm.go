@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,18 +20,17 @@ import (
 // errNoPHP says what to install.
 var errNoPHP = errors.New("this app is served by PHP and php-fpm is not installed; list it in app.yaml under packages (apt: [php-fpm]), or install it")
 
-// phpFPM finds the newest php-fpm of this machine: Debian names it with its version, in a folder for root.
-func phpFPM() (string, error) {
-	for _, name := range []string{"php-fpm", "/usr/sbin/php-fpm"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
+// phpFPM finds this machine's php-fpm: on the PATH, or in sbin, where Debian names
+// it with its version. Of several the newest is taken.
+func phpFPM(sbin string) (string, error) {
+	if path, err := exec.LookPath("php-fpm"); err == nil {
+		return path, nil
 	}
-	found, err := filepath.Glob("/usr/sbin/php-fpm*")
+	found, err := filepath.Glob(filepath.Join(sbin, "php-fpm*"))
 	if err != nil || len(found) == 0 {
 		return "", errNoPHP
 	}
-	slices.Sort(found)
+	slices.SortFunc(found, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }) // 8.9, then 8.10
 	return found[len(found)-1], nil
 }
 
@@ -40,7 +40,7 @@ var poolNumber atomic.Int64
 // startPHP starts a php-fpm for one view. Each view has its own, so that no
 // cache of PHP's (paths, opcodes) outlives the revision it was filled from.
 func (a *Appliance) startPHP(ctx context.Context, r *running) error {
-	program, err := phpFPM()
+	program, err := phpFPM("/usr/sbin")
 	if err != nil {
 		return err
 	}
