@@ -98,7 +98,11 @@ func (b *board) set(name PhaseName, state front.PhaseState, cause, detail string
 		return
 	}
 	b.show(b.list())
-	b.log.Info("phase", "phase", name, "state", state, "attempt", changed.Attempt, "err", cause)
+	if state == front.PhaseFailed { // the log is the operator's: it may say all of it
+		b.log.Warn("phase", "phase", name, "state", state, "attempt", changed.Attempt, "err", firstOf(detail, cause))
+	} else {
+		b.log.Info("phase", "phase", name, "state", state, "attempt", changed.Attempt)
+	}
 	err := b.journal.Write(Entry{Event: "phase", Phase: string(name), Attempt: changed.Attempt, Message: joinNonEmpty(state, cause)})
 	if err != nil {
 		b.log.Error("journal", "err", err)
