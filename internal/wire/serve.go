@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -20,10 +21,10 @@ const maxDomains = 20
 // Check tells everything that keeps an instance from being reached as s says, in
 // sentences for whoever wrote it.
 func (s Serve) Check() error {
-	var errs []error
+	errs := []error{checkListen("listen", s.Listen), checkListen("listen_tls", s.ListenTLS)}
 	if len(s.Domains) == 0 {
 		if s.Email+s.ListenTLS+s.ACMEDirectory != "" {
-			errs = append(errs, errors.New("email, listen_tls and acme_directory are for certificates, and no domain is given to fetch one for"))
+			errs = append(errs, errors.New("email, listen_tls and acme_directory are for certificates, and no domain is given to fetch one for; give a domain too, or leave them out"))
 		}
 		return errors.Join(errs...)
 	}
@@ -42,6 +43,28 @@ func (s Serve) Check() error {
 		}
 	}
 	return errors.Join(append(errs, checkEmail(s.Email), checkDirectory(s.ACMEDirectory))...)
+}
+
+// checkListen refuses what no listener can be opened on, so that a machine is not
+// started over and over to find that out.
+func checkListen(field, address string) error {
+	if address == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || !isHost(host) {
+		return fmt.Errorf("%s %q is not an address to listen on; write HOST:PORT like 127.0.0.1:8080, or :8080 for every address of the machine", field, address)
+	}
+	return nil
+}
+
+// isHost takes nothing at all, an IP address, or a name as hosts have it.
+func isHost(host string) bool {
+	if _, err := netip.ParseAddr(host); host == "" || err == nil {
+		return true
+	}
+	name, err := strictDomain.ToASCII(host)
+	return err == nil && len(name) <= 253
 }
 
 // maxWritten bounds a domain as it is written, in bytes: in another script it is

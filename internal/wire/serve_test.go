@@ -29,6 +29,15 @@ func TestCheckServe(t *testing.T) {
 		{"everything wrong", Serve{Domains: []string{"", "http://fair.example.org"}, Email: "Fair <fair@example.org>", ACMEDirectory: "ca"},
 			[]string{"a domain is empty", "is an address; write the name alone", "email \"Fair <fair@example.org>\"", "acme_directory is not an address"}},
 		{"password", Serve{Domains: []string{"fair.example.org"}, ACMEDirectory: "https://me:hush@ca.example.org/"}, []string{"acme_directory holds a password"}},
+		{"listening anywhere", Serve{Listen: "localhost:0"}, nil},
+		{"listening on IPv6", Serve{Listen: "[::1]:8080"}, nil},
+		{"listening on a word", Serve{Listen: "abc"}, []string{`listen "abc" is not an address to listen on; write HOST:PORT`}},
+		{"listening on a number", Serve{Listen: "8080"}, []string{`listen "8080"`}},
+		{"listening without a port", Serve{Listen: "127.0.0.1:"}, []string{`listen "127.0.0.1:"`}},
+		{"listening too high", Serve{Listen: ":65536"}, []string{`listen ":65536"`}},
+		{"listening on an address", Serve{Listen: "http://a.org:80"}, []string{`listen "http://a.org:80"`}},
+		{"listening on a space", Serve{Listen: "a b:80"}, []string{`listen "a b:80"`}},
+		{"https on a word", Serve{Domains: []string{"fair.example.org"}, ListenTLS: "x"}, []string{`listen_tls "x"`}},
 		{"in the open", Serve{Domains: []string{"fair.example.org"}, ACMEDirectory: "http://ca.example.org/"}, []string{"is not https"}},
 	} {
 		err := c.serve.Check()
