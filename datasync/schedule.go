@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +20,8 @@ var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month 
 
 // A Schedule says when something runs. Instances with different ids run at
 // different moments: within a minute of the cron line, or anywhere in the period
-// of @every. The zero value never runs.
+// of @every. A fleet takes as much longer as it needs to stay within what a host
+// bears. The zero value never runs.
 type Schedule struct {
 	spec   cron.Schedule
 	offset time.Duration
@@ -29,8 +29,13 @@ type Schedule struct {
 
 // ParseSchedule reads five cron fields, a descriptor like @hourly, or @every with
 // at least a minute. zone is an IANA time zone, empty for UTC; CRON_TZ=ZONE before
-// the line wins over it. instance is what the spread is made of.
-func ParseSchedule(line, zone, instance string) (Schedule, error) {
+// the line wins over it. instance is what the spread is made of, and fleet is how
+// many instances read the same repository alike; 0: one.
+func ParseSchedule(line, zone, instance string, alike ...int) (Schedule, error) {
+	fleet := 0
+	if len(alike) > 0 {
+		fleet = alike[0]
+	}
 	rest := strings.TrimSpace(line)
 	if strings.HasPrefix(rest, "CRON_TZ=") || strings.HasPrefix(rest, "TZ=") {
 		first, after, _ := strings.Cut(rest, " ")
@@ -42,7 +47,7 @@ func ParseSchedule(line, zone, instance string) (Schedule, error) {
 		return Schedule{}, fmt.Errorf("read schedule: the time zone %s is not known here; write one like Europe/Berlin", strconv.Quote(zone))
 	}
 	if every, ok := strings.CutPrefix(rest, "@every "); ok {
-		return parseEvery(strings.TrimSpace(every), instance)
+		return parseEvery(strings.TrimSpace(every), instance, fleet)
 	}
 	spec, err := cronParser.Parse(rest)
 	if err != nil {
@@ -53,10 +58,14 @@ func ParseSchedule(line, zone, instance string) (Schedule, error) {
 		return Schedule{}, fmt.Errorf("read schedule: %s never comes", strconv.Quote(line))
 	}
 	fields.Location = location
-	return Schedule{spec: spec, offset: spread(instance, time.Minute)}, nil
+	window := max(minPeriod, share(fleet))
+	if window > minPeriod {
+		spec = thinned{fields, window}
+	}
+	return Schedule{spec: spec, offset: spread(instance, window)}, nil
 }
 
-func parseEvery(text, instance string) (Schedule, error) {
+func parseEvery(text, instance string, fleet int) (Schedule, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil {
 		return Schedule{}, fmt.Errorf("read schedule: %s is not a length of time; write one with h, m or s, like @every 10m", strconv.Quote(text))
@@ -64,6 +73,7 @@ func parseEvery(text, instance string) (Schedule, error) {
 	if d < minPeriod {
 		return Schedule{}, fmt.Errorf("read schedule: @every %s is more often than once a minute; write @every 1m or longer", text)
 	}
+	d = max(d, share(fleet))
 	return Schedule{spec: every(d), offset: spread(instance, d)}, nil
 }
 
@@ -74,11 +84,32 @@ func (e every) Next(t time.Time) time.Time {
 	return t.Truncate(time.Duration(e)).Add(time.Duration(e))
 }
 
-// spread is a moment within d that only depends on the instance.
-func spread(instance string, d time.Duration) time.Duration {
-	h := fnv.New64a()
-	h.Write([]byte(instance)) // never fails
-	return time.Duration(h.Sum64() % uint64(d))
+// thinned leaves out the runs of a cron line that come sooner than gap after the
+// one before. It counts from midnight, so that all of a fleet, and an instance that
+// was started again, leave out the same ones.
+type thinned struct {
+	cron.Schedule
+	gap time.Duration // whole seconds, less than a day
+}
+
+func (t thinned) Next(after time.Time) time.Time {
+	const day = 24 * time.Hour
+	for midnight := after.UTC().Truncate(day); ; midnight = midnight.Add(day) {
+		first := t.Schedule.Next(midnight.Add(-time.Second))
+		if first.IsZero() {
+			return first
+		}
+		midnight = first.UTC().Truncate(day)
+		tomorrow := t.Schedule.Next(midnight.Add(day - time.Second))
+		for run := first; !run.IsZero() && run.Before(midnight.Add(day)); run = t.Schedule.Next(run.Add(t.gap - time.Second)) {
+			if run != first && !tomorrow.IsZero() && tomorrow.Sub(run) < t.gap {
+				break
+			}
+			if run.After(after) {
+				return run
+			}
+		}
+	}
 }
 
 // Next is when it next runs after now; zero: never.
@@ -115,6 +146,16 @@ const recheck = time.Minute
 // Run calls fn whenever the schedule says so, until ctx ends, and returns ctx's
 // error. Runs never overlap: those that come while fn still runs are left out.
 func (s Schedule) Run(ctx context.Context, fn func(context.Context)) error {
+	for {
+		if err := s.await(ctx); err != nil {
+			return err
+		}
+		fn(ctx)
+	}
+}
+
+// await waits until the schedule next says so, or until ctx ends, whose error it returns.
+func (s Schedule) await(ctx context.Context) error {
 	due := s.Next(time.Now())
 	if due.IsZero() {
 		return errNever
@@ -128,8 +169,7 @@ func (s Schedule) Run(ctx context.Context, fn func(context.Context)) error {
 		case <-timer.C:
 		}
 		if s.isDue(time.Now(), &due) {
-			fn(ctx)
-			due = s.Next(time.Now())
+			return nil
 		}
 		if due.IsZero() {
 			return errNever

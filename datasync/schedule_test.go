@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-func schedule(t testing.TB, line, zone, instance string) Schedule {
+func schedule(t testing.TB, line, zone, instance string, fleet ...int) Schedule {
 	t.Helper()
-	s, err := ParseSchedule(line, zone, instance)
+	s, err := ParseSchedule(line, zone, instance, append(fleet, 0)[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,10 +86,10 @@ func TestParseScheduleRefuses(t *testing.T) {
 		"TZ=../../etc/passwd @daily": "is not known here",
 		"rm -rf /; echo * * * * *":   "is not a schedule",
 	} {
-		_, err := ParseSchedule(line, "", "i")
+		_, err := ParseSchedule(line, "", "i", 0)
 		wantText(t, err, "read schedule: ", want)
 	}
-	_, err := ParseSchedule("@daily", "Mars/Olympus", "i")
+	_, err := ParseSchedule("@daily", "Mars/Olympus", "i", 0)
 	wantText(t, err, `the time zone "Mars/Olympus" is not known here; write one like Europe/Berlin`)
 }
 
@@ -141,13 +141,15 @@ func FuzzParseSchedule(f *testing.F) {
 	}
 	now := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, line string) {
-		s, err := ParseSchedule(line, "", "i")
-		if err != nil {
-			return
-		}
-		first := s.Next(now)
-		if second := s.Next(first); first.Before(now) || second.Sub(first) < minPeriod {
-			t.Errorf("%q runs at %v and %v", line, first, second)
+		for _, fleet := range []int{0, 10_000} {
+			s, err := ParseSchedule(line, "", "i", fleet)
+			if err != nil {
+				return
+			}
+			first := s.Next(now)
+			if second := s.Next(first); first.Before(now) || !second.IsZero() && second.Sub(first) < minPeriod {
+				t.Errorf("%q for %d runs at %v and %v", line, fleet, first, second)
+			}
 		}
 	})
 }

@@ -28,6 +28,9 @@ type Plan struct {
 	Serve        Serve    `yaml:"serve,omitempty" json:"serve,omitzero"`
 	End          *End     `yaml:"end,omitempty" json:"end,omitempty"`
 	Console      *Console `yaml:"console,omitempty" json:"console,omitempty"`
+	// Fleet is how many instances are launched alike: together they ask a repository
+	// no more often than its host bears. 0: one.
+	Fleet int `yaml:"fleet,omitempty" json:"fleet,omitempty"`
 	// Settings are the values of the manifest's env. With a console they are left
 	// out of user-data and fetched after enrolment.
 	Settings map[string]string `yaml:"settings,omitempty" json:"settings,omitempty"`
