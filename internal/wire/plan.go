@@ -46,14 +46,20 @@ const CataloguePrefix = "catalogue:"
 // A Source is where a tree comes from. What a fork must not decide stands here
 // and not in the manifest.
 type Source struct {
-	Kind string `yaml:"kind,omitempty" json:"kind,omitempty"` // apps.SourceGit (the default) or apps.SourceFolder
-	URL  string `yaml:"url" json:"url"`                       // a repository, a folder, or a catalogue address; never holds a password
-	Ref  string `yaml:"ref,omitempty" json:"ref,omitempty"`   // a branch, a tag or a full commit; empty: the default branch
+	Kind string `yaml:"kind,omitempty" json:"kind,omitempty"` // one of apps.Source...; empty: apps.SourceGit
+	// URL is a repository, a folder, a catalogue address, s3://bucket/prefix/,
+	// s3://bucket/pattern of archives, or the address of an archive. It never holds a password.
+	URL string `yaml:"url" json:"url"`
+	Ref string `yaml:"ref,omitempty" json:"ref,omitempty"` // a branch, a tag or a full commit; empty: the default branch
 	// CredentialsFile, on the instance, holds what to sign in with: "user:password" or a
 	// bearer token on one line, or a private SSH key. It is read at every use.
+	// For s3: ACCESS:SECRET, or an AWS credentials file; without it AWS_* of the
+	// environment, and else nothing is signed in with.
 	CredentialsFile string `yaml:"credentials_file,omitempty" json:"credentials_file,omitempty"`
 	// HostKeys pins the server's SSH host keys, as known_hosts lines.
 	HostKeys []string `yaml:"host_keys,omitempty" json:"host_keys,omitempty"`
+	Endpoint string   `yaml:"endpoint,omitempty" json:"endpoint,omitempty"` // of s3, a URL; empty: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or Amazon's
+	Region   string   `yaml:"region,omitempty" json:"region,omitempty"`     // of s3; empty: AWS_REGION, or us-east-1
 }
 
 // State says where backups of the app's state go.
