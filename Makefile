@@ -57,7 +57,7 @@ tools-run:
 	@scripts/need php-fpm:php-fpm
 
 tools-test:
-	@scripts/need git:git gcc:gcc /usr/include/stdlib.h:libc6-dev php-fpm:php-fpm python3:python3 sqlite3:sqlite3 \
+	@scripts/need git:git ssh-keygen:openssh-client gpg:gnupg gcc:gcc /usr/include/stdlib.h:libc6-dev php-fpm:php-fpm python3:python3 sqlite3:sqlite3 \
 	  shellcheck:shellcheck busybox:busybox curl:curl wget:wget ip:iproute2 nft:nftables \
 	  mmdebstrap:mmdebstrap mke2fs:e2fsprogs zstd:zstd dpkg-scanpackages:dpkg-dev
 
