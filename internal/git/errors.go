@@ -32,6 +32,7 @@ const (
 	Empty         Class = "empty-repository"
 	DNS           Class = "dns"
 	TLS           Class = "tls"
+	Clock         Class = "clock" // a certificate is of the future, to this machine
 	Timeout       Class = "timeout"
 	RateLimited   Class = "rate-limited"
 	Unreachable   Class = "unreachable"
@@ -81,6 +82,7 @@ var (
 type statusError struct {
 	code  int
 	after time.Duration
+	host  string // where the server sent us, without what we sign in with; empty: nowhere
 }
 
 func (e *statusError) Error() string {
@@ -162,7 +164,10 @@ func (r *Remote) classifyStatus(s *statusError) *Error {
 	case s.code == http.StatusUnauthorized, s.code == http.StatusForbidden:
 		e.Class = Credentials
 		e.Why = fmt.Sprintf("credentials refused (%d)", s.code)
-		if r.opts.CredentialsFile == "" {
+		if s.host != "" {
+			e.Why = fmt.Sprintf("the server redirects to %s, which wants credentials (%d), and those set are for the host of the address", s.host, s.code)
+			e.Hint = "write the new address"
+		} else if r.opts.CredentialsFile == "" {
 			e.Why = fmt.Sprintf("the server wants credentials (%d), and none are set", s.code)
 			e.Hint = "check the address (some servers answer so for a repository that does not exist), or name a credentials file"
 		} else {
@@ -189,11 +194,14 @@ func classifyNetwork(err error) *Error {
 	var cert *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var authority x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
 	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.As(err, &dns):
 		return &Error{Class: DNS, Err: err, Why: "the name " + strconv.Quote(dns.Name) + " was not found", Retry: true,
 			Hint: "check the host name and the network"}
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil:
+		return classifyDates(invalid.Cert, err)
 	case errors.As(err, &cert), errors.As(err, &authority):
 		return &Error{Class: TLS, Err: err, Why: "the server's certificate is not trusted: " + err.Error(), Retry: true,
 			Hint: "check this machine's clock, and that nobody stands in between"}
@@ -207,4 +215,17 @@ func classifyNetwork(err error) *Error {
 			Hint: "check the address and the network"}
 	}
 	return nil
+}
+
+// classifyDates explains a certificate that is not valid now. One that is not valid
+// yet is no server's habit, and one that has ended may be.
+func classifyDates(cert *x509.Certificate, err error) *Error {
+	const form = "2 January 2006 15:04 MST"
+	now := time.Now().UTC()
+	if now.Before(cert.NotBefore) {
+		return &Error{Class: Clock, Err: err, Retry: true, Hint: "check this machine's clock",
+			Why: "the server's certificate begins on " + cert.NotBefore.UTC().Format(form) + ", and here it is " + now.Format(form)}
+	}
+	return &Error{Class: TLS, Err: err, Retry: true, Hint: "check this machine's clock; if it is right, the server's certificate must be renewed",
+		Why: "the server's certificate ended on " + cert.NotAfter.UTC().Format(form) + ", and here it is " + now.Format(form)}
 }

@@ -5,24 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
-	"strconv"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"popup/internal/tree"
 )
 
-func (r *Remote) fetch(ctx context.Context, commit Commit, dir *os.Root) (err error) {
+func (r *Remote) fetch(ctx context.Context, commit, _ Commit, w *tree.Writer) (err error) {
 	if !isCommit(string(commit)) {
 		return fmt.Errorf("%q is no commit", commit)
 	}
-	id, w := plumbing.NewHash(string(commit)), tree.NewWriter(dir, r.opts.Limits)
+	id := plumbing.NewHash(string(commit))
 	if r.address.local() {
 		store, err := r.openLocal()
 		if err != nil {
@@ -33,12 +28,12 @@ func (r *Remote) fetch(ctx context.Context, commit Commit, dir *os.Root) (err er
 		}
 		return err
 	}
-	pack, err := spool(dir)
+	pack, _, err := w.Temp()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, pack.Close()) }()
-	if id, err = r.download(ctx, id, pack); err != nil {
+	if err = r.download(ctx, commit, pack); err != nil {
 		return err
 	}
 	from, err := openPack(pack, r.opts.Limits.OrDefault())
@@ -48,74 +43,14 @@ func (r *Remote) fetch(ctx context.Context, commit Commit, dir *os.Root) (err er
 	return writeCommit(ctx, from, id, w)
 }
 
-// spool makes a file without a name on dir's disk: whatever happens, it is gone
-// when it is closed.
-func spool(dir *os.Root) (*os.File, error) {
-	name := "tmp-pack-" + strconv.FormatUint(rand.Uint64(), 36)
-	f, err := dir.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+// download has the server send the one commit, without its history.
+func (r *Remote) download(ctx context.Context, commit Commit, to io.Writer) error {
+	pack, err := r.pack(ctx, commit, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := dir.Remove(name); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-// download has the server send the one commit, without its history, and returns
-// what was asked for: the commit, or the tag that names it.
-func (r *Remote) download(ctx context.Context, id plumbing.Hash, to io.Writer) (plumbing.Hash, error) {
-	s, err := r.connect(ctx, maxAdvert+r.opts.Limits.OrDefault().Bytes)
-	if err != nil {
-		return id, err
-	}
-	defer s.Close() //nolint:errcheck // the fetch is over, however it went
-	adv, err := s.AdvertisedReferencesContext(ctx)
-	if err != nil {
-		return id, s.cause(err)
-	}
-	id = wanted(adv, id)
-	pack, err := s.UploadPack(ctx, request(adv, id))
-	if err != nil {
-		return id, s.cause(err)
-	}
-	_, err = io.Copy(to, demux(pack, adv))
-	return id, errors.Join(s.cause(err), pack.Close())
-}
-
-// wanted is what to ask for to get a commit: a server need not give out a commit
-// that only a tag names, but does give out the tag.
-func wanted(adv *packp.AdvRefs, id plumbing.Hash) plumbing.Hash {
-	for name, commit := range adv.Peeled {
-		if tag, ok := adv.References[name]; ok && commit == id {
-			return tag
-		}
-	}
-	return id
-}
-
-func request(adv *packp.AdvRefs, id plumbing.Hash) *packp.UploadPackRequest {
-	req := packp.NewUploadPackRequestFromCapabilities(adv.Capabilities)
-	req.Wants = []plumbing.Hash{id}
-	for _, c := range []capability.Capability{capability.Shallow, capability.NoProgress} {
-		if adv.Capabilities.Supports(c) {
-			_ = req.Capabilities.Set(c) // fails only for a capability with arguments
-		}
-	}
-	if adv.Capabilities.Supports(capability.Shallow) {
-		req.Depth = packp.DepthCommits(1)
-	}
-	return req
-}
-
-func demux(pack io.Reader, adv *packp.AdvRefs) io.Reader {
-	switch {
-	case adv.Capabilities.Supports(capability.Sideband64k):
-		return sideband.NewDemuxer(sideband.Sideband64k, pack)
-	case adv.Capabilities.Supports(capability.Sideband):
-		return sideband.NewDemuxer(sideband.Sideband, pack)
-	}
-	return pack
+	_, err = io.Copy(to, pack)
+	return errors.Join(err, pack.Close())
 }
 
 // openPack indexes a pack. Before anything is unpacked into memory, what it says

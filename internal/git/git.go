@@ -7,11 +7,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
+	"sync"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	"popup/internal/meter"
 	"popup/internal/tree"
 )
 
@@ -44,6 +45,8 @@ type Options struct {
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 	// Limits bound a fetched tree, and what is sent and unpacked for it.
 	Limits tree.Limits
+	// Meter counts requests and the bytes of connections. Nil: nothing is counted.
+	Meter *meter.Meter
 }
 
 // A Remote is a repository somewhere. It may be used by several goroutines, and
@@ -51,7 +54,11 @@ type Options struct {
 type Remote struct {
 	address address
 	opts    Options
-	http    *http.Transport
+	http    *http.Transport // nil: the address is no http URL
+	base    string          // of http: the address without a slash at its end
+
+	mu    sync.Mutex
+	route route
 }
 
 // New checks the address of a repository; it does not connect. Right are http,
@@ -64,6 +71,7 @@ func New(url string, opts Options) (*Remote, error) {
 	r := &Remote{address: a, opts: opts}
 	if a.scheme == "http" || a.scheme == "https" {
 		r.http = newTransport(r.dial, opts.DialContext == nil)
+		r.base = a.scheme + "://" + a.host + a.path
 	}
 	return r, nil
 }
@@ -79,66 +87,69 @@ func (r *Remote) Head(ctx context.Context, ref string) (Commit, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, headTimeout)
 	defer cancel()
-	refs, err := r.refs(ctx)
-	if err == nil {
-		var commit Commit
-		if commit, err = refs.resolve(ref); err == nil {
-			return commit, nil
-		}
+	commit, err := r.find(ctx, ref)
+	if err != nil {
+		return "", r.explain(ctx, "look at", err)
 	}
-	return "", r.explain(ctx, "look at", err)
+	return commit, nil
 }
 
-// FetchTree writes the tree of commit below dir, which must be empty. Errors are
-// *Error, and say when trying again may help; what was written is the caller's to
-// remove.
-func (r *Remote) FetchTree(ctx context.Context, commit Commit, dir *os.Root) error {
+// Fetch writes the tree of commit by w, which the caller finishes. have is the commit
+// whose tree w.Base is; empty: there is none. Errors are *Error, and say when trying
+// again may help; what was written is the caller's to remove.
+func (r *Remote) Fetch(ctx context.Context, commit, have Commit, w *tree.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	return r.explain(ctx, "fetch "+short(commit)+" of", r.fetch(ctx, commit, dir))
+	return r.explain(ctx, "fetch "+short(commit)+" of", r.fetch(ctx, commit, have, w))
 }
 
-func (r *Remote) refs(ctx context.Context) (refs references, err error) {
+func (r *Remote) refs(ctx context.Context) (_ references, err error) {
 	if r.address.local() {
 		return r.localRefs()
 	}
-	s, err := r.connect(ctx, maxAdvert)
+	s, err := r.connectSSH(ctx, maxAdvert)
 	if err != nil {
 		return references{}, err
 	}
-	defer s.Close() //nolint:errcheck // the fetch is over, however it went
-	adv, err := s.AdvertisedReferencesContext(ctx)
+	defer s.Close() //nolint:errcheck // what counts was read
+	adv, err := advertises(s.out)
 	if err != nil {
 		return references{}, s.cause(err)
 	}
-	return advertised(adv)
+	return advertised(adv), nil
 }
 
-// A session is one conversation with git-upload-pack.
-type session interface {
-	AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error)
-	UploadPack(context.Context, *packp.UploadPackRequest) (*packp.UploadPackResponse, error)
-	// cause finds why err came about, where the protocol's reader lost it.
-	cause(err error) error
-	io.Closer
+// pack has the server send a commit with its tree, without its history, and with
+// thin deltas against the trees of have. The commit may come with others, and with
+// tags. The caller closes the pack, which is not held in memory; errors are raw,
+// those of reading it too.
+func (r *Remote) pack(ctx context.Context, want Commit, have []Commit) (io.ReadCloser, error) {
+	return r.request(ctx, packRequest{want: want, have: have, shallow: true, depth: 1})
 }
 
-// connect begins a conversation in which the other side may send at most limit bytes.
-func (r *Remote) connect(ctx context.Context, limit int64) (session, error) {
-	if r.address.scheme == "ssh" {
-		return r.connectSSH(ctx, limit)
+// request has the server send what req asks for.
+func (r *Remote) request(ctx context.Context, req packRequest) (io.ReadCloser, error) {
+	if req.limit == 0 {
+		req.limit = maxAdvert + r.opts.Limits.OrDefault().Bytes
 	}
-	return r.connectHTTP(limit)
+	if r.http == nil {
+		return r.packSSH(ctx, req)
+	}
+	s, err := r.connectHTTP(req.limit)
+	if err != nil {
+		return nil, err
+	}
+	return s.pack(ctx, req)
 }
 
 func (r *Remote) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if r.opts.DialContext != nil {
-		ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-		defer cancel()
-		return r.opts.DialContext(ctx, network, address)
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	next := r.opts.DialContext
+	if next == nil {
+		next = new(net.Dialer).DialContext
 	}
-	d := net.Dialer{Timeout: connectTimeout}
-	return d.DialContext(ctx, network, address)
+	return r.opts.Meter.Dial(next)(ctx, network, address)
 }
 
 func isCommit(s string) bool { return len(s) == 40 && plumbing.IsHash(s) }

@@ -7,14 +7,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
-
-type tripper func(*http.Request) (*http.Response, error)
-
-func (t tripper) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
 // A hanging body sends nothing until its request is given up.
 type hanging struct{ ctx context.Context }
@@ -22,32 +19,25 @@ type hanging struct{ ctx context.Context }
 func (h hanging) Read([]byte) (int, error) { <-h.ctx.Done(); return 0, h.ctx.Err() }
 func (h hanging) Close() error             { return nil }
 
-func guarded(t *testing.T, limit int64, body func(context.Context) io.ReadCloser) (*guard, io.ReadCloser) {
+// answered is an answer of which at most limit bytes are taken.
+func answered(t *testing.T, limit int64, body func(context.Context) io.ReadCloser) *answer {
 	t.Helper()
-	g := &guard{limit: limit, base: tripper(func(r *http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: body(r.Context())}, nil
-	})}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://example.org", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := g.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g, res.Body
+	ctx, cancel := context.WithCancelCause(t.Context())
+	a := &answer{body: body(ctx), left: new(atomic.Int64), cancel: cancel}
+	a.left.Store(limit)
+	return a
 }
 
 func TestStalledAnswerIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, body := guarded(t, 100, func(ctx context.Context) io.ReadCloser { return hanging{ctx} })
+		body := answered(t, 100, func(ctx context.Context) io.ReadCloser { return hanging{ctx} })
 		began := time.Now()
 		_, err := io.ReadAll(body)
 		if !errors.Is(err, errStalled) || time.Since(began) != stallTimeout {
 			t.Errorf("after %v: %v; want it given up after %v", time.Since(began), err, stallTimeout)
 		}
-		if got := g.cause(errors.New("what the protocol's reader makes of it")); !errors.Is(got, errStalled) {
-			t.Errorf("the cause is %v; want that it stalled", got)
+		if !errors.Is(body.err, errStalled) {
+			t.Errorf("the cause is %v; want that it stalled", body.err)
 		}
 	})
 }
@@ -58,7 +48,7 @@ type endless struct{}
 func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func TestEndlessAnswerIsGivenUp(t *testing.T) {
-	_, body := guarded(t, 1000, func(context.Context) io.ReadCloser { return io.NopCloser(endless{}) })
+	body := answered(t, 1000, func(context.Context) io.ReadCloser { return io.NopCloser(endless{}) })
 	n, err := io.Copy(io.Discard, body)
 	if !errors.Is(err, errTooLarge) || n > 1<<20 {
 		t.Errorf("read %d bytes: %v; want it given up", n, err)

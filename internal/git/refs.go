@@ -17,12 +17,26 @@ type references struct {
 	peeled map[string]plumbing.Hash // of annotated tags: the commit
 }
 
-func advertised(adv *packp.AdvRefs) (references, error) {
+func advertised(adv *packp.AdvRefs) references {
 	refs := references{ids: adv.References, peeled: adv.Peeled}
 	if adv.Head != nil {
 		refs.head = *adv.Head
 	}
-	return refs, nil
+	return refs
+}
+
+// prefixesOf are the beginnings of the names that ref may mean; nil where it is no
+// name that a reference can have.
+func prefixesOf(ref string) []string {
+	switch {
+	case ref == "" || ref == "HEAD":
+		return []string{"HEAD"}
+	case len(ref) > 1000 || strings.ContainsFunc(ref, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return nil
+	case strings.HasPrefix(ref, "refs/"):
+		return []string{ref}
+	}
+	return []string{"refs/heads/" + ref, "refs/tags/" + ref}
 }
 
 // resolve finds the commit of a branch or a tag; empty means the default branch.

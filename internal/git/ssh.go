@@ -13,8 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-git/go-git/v5/plumbing/format/pktline"
-	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
@@ -30,7 +28,7 @@ type sshSession struct {
 }
 
 // connectSSH signs in and starts git-upload-pack. When ctx ends, so does the connection.
-func (r *Remote) connectSSH(ctx context.Context, limit int64) (_ session, err error) {
+func (r *Remote) connectSSH(ctx context.Context, limit int64) (_ *sshSession, err error) {
 	addr := r.address.host
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		addr = net.JoinHostPort(strings.Trim(addr, "[]"), "22")
@@ -39,6 +37,7 @@ func (r *Remote) connectSSH(ctx context.Context, limit int64) (_ session, err er
 	if err != nil {
 		return nil, err
 	}
+	r.opts.Meter.Requests(1)
 	conn, err := r.dial(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
@@ -79,29 +78,48 @@ func quoteForShell(s string) string {
 	return "'" + strings.NewReplacer(`'`, `'\''`, `!`, `'\!'`).Replace(s) + "'"
 }
 
-func (s *sshSession) AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error) {
-	adv := packp.NewAdvRefs()
-	if err := adv.Decode(s.out); errors.Is(err, packp.ErrEmptyAdvRefs) {
-		return nil, transport.ErrEmptyRemoteRepository
-	} else if err != nil {
+// packSSH has a new session send a pack, which is the caller's to close.
+func (r *Remote) packSSH(ctx context.Context, req packRequest) (_ io.ReadCloser, err error) {
+	s, err := r.connectSSH(ctx, req.limit)
+	if err != nil {
 		return nil, err
 	}
-	if adv.IsEmpty() {
-		return nil, transport.ErrEmptyRemoteRepository
+	defer func() {
+		if err != nil {
+			err = s.cause(err)
+			_ = s.Close() // it has said why
+		}
+	}()
+	adv, err := advertises(s.out)
+	if err != nil {
+		return nil, err
 	}
-	transport.FilterUnsupportedCapabilities(adv.Capabilities)
-	return adv, nil
+	body, err := req.encode(adv)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = s.in.Write(body); err != nil {
+		return nil, err
+	}
+	content, err := req.answer(newPackets(s.out), adv)
+	if err != nil {
+		return nil, err
+	}
+	return &sshPack{content, s}, nil
 }
 
-func (s *sshSession) UploadPack(_ context.Context, req *packp.UploadPackRequest) (*packp.UploadPackResponse, error) {
-	if err := req.UploadRequest.Encode(s.in); err != nil {
-		return nil, err
+// An sshPack is a pack that is being received.
+type sshPack struct {
+	content io.Reader
+	*sshSession
+}
+
+func (p *sshPack) Read(b []byte) (int, error) {
+	n, err := p.content.Read(b)
+	if err != io.EOF {
+		err = p.cause(err)
 	}
-	if err := pktline.NewEncoder(s.in).EncodeString("done\n"); err != nil {
-		return nil, err
-	}
-	res := packp.NewUploadPackResponse(req)
-	return res, res.Decode(io.NopCloser(s.out))
+	return n, err
 }
 
 // cause prefers what the server said in words to how its answer could not be read.
