@@ -1,0 +1,200 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"popup/internal/testutil"
+)
+
+// A scenario is what all contenders do in turn.
+type scenario struct {
+	title  string
+	origin *origin
+	url    string
+	polls  int // how often to look while nothing changes; 0: once, after a change
+	clone  bool
+	cold   bool
+	kinds  []kind
+}
+
+// TestSync prints what polls, updates and clones cost. REPS is how often each is
+// measured, OUT the document that gets the tables, GIT_SYNC a git-sync to measure.
+func TestSync(t *testing.T) {
+	full := os.Getenv("REPS") != ""
+	reps, files, polls := count(t, "REPS", 1), 300, 3
+	if full {
+		files, polls = 20_000, 20
+	}
+	dir, trust := t.TempDir(), newCertificate(t)
+	s := startServer(t, dir, trust)
+	daily, large := days(t, dir, reps), many(t, dir, files)
+	usage := buildUsage(t)
+	kinds, extracting := contenders(usage), kind{"popup, archive extracted", residents("popup", "data/current", "BENCH_EXTRACT="+testutil.Tarball)}
+	updating := append([]kind{kinds[0], extracting}, kinds[1:]...)
+	r := &report{}
+	for _, sc := range []scenario{
+		{title: "No change, kept connection, http", origin: daily, url: s.Plain, polls: polls, kinds: kinds},
+		{title: "No change, kept connection, https", origin: daily, url: s.TLS, polls: polls, kinds: kinds},
+		{title: "No change, new TLS connection", origin: daily, url: s.Cold, polls: polls, cold: true, kinds: kinds},
+		{title: fmt.Sprintf("One more day of %d", realDays), origin: daily, url: s.Plain, kinds: updating},
+		{title: fmt.Sprintf("10 of %d files changed", files), origin: large, url: s.Plain, kinds: kinds},
+		{title: fmt.Sprintf("Clone of %d files", files), origin: large, url: s.Plain, clone: true, kinds: kinds},
+	} {
+		r.add(sc.title, sc.measure(t, s, reps, trust.trust()))
+	}
+	text := r.String() + "\n" + machine(t)
+	fmt.Println(text)
+	if out := os.Getenv("OUT"); out != "" {
+		if err := insert(filepath.Join(testutil.RepositoryRoot(t), out), "bench-sync", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// contenders are popup, and those it is held against.
+func contenders(usage string) []kind {
+	kinds := []kind{
+		{"popup", residents("popup", "data/current")},
+		{"git pull", gits(usage,
+			func(url, dir string) [][]string { return [][]string{{"git", "clone", "-q", url, dir}} },
+			func(string) [][]string { return [][]string{{"git", "pull", "-q"}} })},
+		{"git fetch --depth 1", gits(usage,
+			func(url, dir string) [][]string { return [][]string{{"git", "clone", "-q", "--depth", "1", url, dir}} },
+			func(string) [][]string {
+				return [][]string{{"git", "fetch", "-q", "--depth", "1", "origin", "main"}, {"git", "reset", "-q", "--hard", "FETCH_HEAD"}}
+			})},
+		{"go-git v5", residents("go-git", "copy")},
+	}
+	if program := os.Getenv("GIT_SYNC"); program != "" {
+		kinds = append(kinds, kind{"git-sync", gitSyncs(program, usage)})
+	}
+	return kinds
+}
+
+// measure has all contenders do the same reps times, each time in another order.
+func (sc scenario) measure(t *testing.T, s *server, reps int, trust []string) []*row {
+	t.Helper()
+	url := sc.url + "/" + sc.origin.name
+	rows, running := make([]*row, len(sc.kinds)), make([]contender, len(sc.kinds))
+	for i, k := range sc.kinds {
+		rows[i] = &row{name: k.name}
+		if !sc.clone {
+			running[i] = sc.ready(t, k, task{url, t.TempDir(), trust, sc.cold})
+		}
+	}
+	for rep := range reps {
+		if sc.polls == 0 && !sc.clone {
+			sc.origin.advance()
+		}
+		for n := range sc.kinds {
+			i := (n + rep) % len(sc.kinds)
+			if sc.clone {
+				running[i] = sc.kinds[i].open(t, task{url, t.TempDir(), trust, sc.cold})
+			}
+			rows[i].samples = append(rows[i].samples, sc.once(t, s, running[i], rows[i].name))
+			if sc.clone {
+				rows[i].ended(t, running[i])
+			}
+		}
+	}
+	if !sc.clone {
+		for i, c := range running {
+			rows[i].ended(t, c)
+		}
+	}
+	return rows
+}
+
+// ready makes a contender's copy. A resident process that made one is replaced: it
+// would be measured with the memory that it took.
+func (sc scenario) ready(t *testing.T, k kind, of task) contender {
+	t.Helper()
+	c := k.open(t, of)
+	sync := func() {
+		t.Helper()
+		if _, err := c.sync(t.Context(), 1); err != nil {
+			t.Fatalf("%s: %s: %v", sc.title, k.name, err)
+		}
+	}
+	sync()
+	if _, ok := c.(*resident); ok {
+		if _, err := c.end(); err != nil {
+			t.Fatal(err)
+		}
+		c = k.open(t, of)
+		sync()
+	}
+	return c
+}
+
+// once measures one contender, and makes sure that it has what is newest.
+func (sc scenario) once(t *testing.T, s *server, c contender, name string) sample {
+	t.Helper()
+	times := max(1, sc.polls)
+	before := s.cost(t)
+	used, err := c.sync(t.Context(), times)
+	if err != nil {
+		t.Fatalf("%s: %s: %v", sc.title, name, err)
+	}
+	after := s.cost(t).minus(before)
+	if after.Requests < int64(times) {
+		t.Fatalf("%s: %s asked %d times, and not %d", sc.title, name, after.Requests, times)
+	}
+	sc.current(t, c, name)
+	each := float64(times)
+	return sample{
+		client: used.CPU.Seconds() * 1000 / each, server: after.Git.Seconds() * 1000 / each, requests: float64(after.Requests) / each,
+		down: float64(after.Down) / each, up: float64(after.Up) / each, peak: float64(used.Peak) / (1 << 20),
+	}
+}
+
+func (sc scenario) current(t *testing.T, c contender, name string) {
+	t.Helper()
+	path, want := sc.origin.last.path, sc.origin.last.content
+	got, err := os.ReadFile(filepath.Join(c.path(), path))
+	if strings.Contains(name, "extracted") {
+		got, err = extracted(c.path(), want)
+	}
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("%s: %s does not have the newest %s (%v)", sc.title, name, path, err)
+	}
+}
+
+// extracted returns the archive when dir holds what tar makes of it.
+func extracted(dir string, archive []byte) ([]byte, error) {
+	compare := exec.Command("tar", "--compare", "-z", "-C", dir)
+	compare.Stdin = bytes.NewReader(archive)
+	out, err := compare.CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		if !strings.Contains(line, "Mode differs") && !strings.Contains(line, "Mod time differs") && !strings.Contains(line, "Uid differs") && !strings.Contains(line, "Gid differs") {
+			return nil, fmt.Errorf("compare with the archive: %w: %s", err, line)
+		}
+	}
+	return archive, nil
+}
+
+// machine says what was measured where, and how to do it again.
+func machine(t testing.TB) string {
+	t.Helper()
+	say := func(argv ...string) string {
+		out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).Output()
+		if err != nil {
+			t.Fatalf("ask %v: %v", argv, err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	text := fmt.Sprintf("Commit %s on %s cores, Linux %s, %s, %s", say("git", "rev-parse", "--short", "HEAD"), say("nproc"), say("uname", "-r"),
+		say("git", "--version"), say("go", "env", "GOVERSION"))
+	command := fmt.Sprintf("make bench-sync REPS=%d", count(t, "REPS", 1))
+	if program := os.Getenv("GIT_SYNC"); program != "" {
+		text += ", git-sync " + say(program, "--version")
+		command += " GIT_SYNC=git-sync"
+	}
+	return text + ": `" + command + "`"
+}
