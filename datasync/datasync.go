@@ -5,10 +5,10 @@ package datasync
 import (
 	"context"
 	"errors"
-	"os"
+	"popup/internal/tree"
 )
 
-// A Revision names one state of a source: a commit, or "tree-" and the hash of a
+// A Revision names one state of a source: a commit, or "tree-" and the id of a
 // folder's tree. It is safe as a file name.
 type Revision string
 
@@ -17,10 +17,11 @@ type Revision string
 type Source interface {
 	// Head asks which revision is newest, by one small request.
 	Head(ctx context.Context) (Revision, error)
-	// Fetch writes the tree of rev below dir, which is empty. It writes rev's own
-	// tree or returns an error, which is ErrMoved when rev is no longer to be had.
-	// What it wrote before an error is the caller's to remove.
-	Fetch(ctx context.Context, rev Revision, dir *os.Root) error
+	// Fetch writes the tree of rev by w, which the caller finishes. It writes rev's own
+	// tree or returns an error, which is ErrMoved when rev is no longer to be had. have
+	// is the revision whose tree w.Base is, empty when there is none; it may be one of
+	// another source. What was written before an error is the caller's to remove.
+	Fetch(ctx context.Context, rev, have Revision, w *tree.Writer) error
 	// String names the source for people, without credentials.
 	String() string
 }

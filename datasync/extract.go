@@ -19,10 +19,9 @@ import (
 	"popup/internal/tree"
 )
 
-// extract unpacks the one archive of from that pattern names, a path or a glob,
-// into the empty folder to. What it holds is held against limits while it is
-// written, and nothing is written outside to.
-func extract(ctx context.Context, from *os.Root, pattern string, to *os.Root, limits tree.Limits) (err error) {
+// extract unpacks the one archive of from that pattern names, a path or a glob. What
+// it holds is held against limits while it is written.
+func extract(ctx context.Context, from *os.Root, pattern string, w *tree.Writer, limits tree.Limits) (err error) {
 	name, err := pickArchive(from.FS(), pattern)
 	if err != nil {
 		return err
@@ -32,7 +31,7 @@ func extract(ctx context.Context, from *os.Root, pattern string, to *os.Root, li
 		return fmt.Errorf("extract %s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := unpack(ctx, f, tree.NewWriter(to, limits), limits.OrDefault()); err != nil {
+	if err := unpack(ctx, f, w, limits.OrDefault()); err != nil {
 		return fmt.Errorf("extract %s: %w", name, explainArchive(err))
 	}
 	return nil

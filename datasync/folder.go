@@ -15,7 +15,7 @@ import (
 )
 
 // A folderSource is a folder, of this machine or of the binary. Its newest
-// revision is a hash of what is in it; a folder named .git is left out.
+// revision is the id of its tree; a folder named .git is left out.
 type folderSource struct {
 	name   string // for people
 	open   func() (fs.FS, func() error, error)
@@ -68,29 +68,31 @@ func (s *folderSource) Head(ctx context.Context) (rev Revision, err error) {
 		return "", s.explain("read", err)
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	sum, err := tree.Hash(ctx, folder)
-	return treeRevision(sum), s.explain("read", err)
+	index, err := tree.Scan(ctx, folder, s.limits)
+	if err != nil {
+		return "", s.explain("read", err)
+	}
+	return treeRevision + Revision(index.Root().String()), nil
 }
 
-// Fetch copies the folder, and then looks whether what was copied is rev: the
-// folder may have changed before or under the copy.
-func (s *folderSource) Fetch(ctx context.Context, rev Revision, dir *os.Root) (err error) {
+// Fetch copies the folder. It may have changed before or under the copy: whether what
+// was copied is rev shows when it is finished.
+func (s *folderSource) Fetch(ctx context.Context, rev, _ Revision, w *tree.Writer) (err error) {
+	id, err := tree.ParseID(strings.TrimPrefix(string(rev), treeRevision))
+	if err != nil {
+		return s.explain("copy", ErrMoved) // of another source
+	}
+	w.Expect(id, s.explain("copy", ErrMoved))
 	folder, done, err := s.open()
 	if err != nil {
 		return s.explain("copy", err)
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	if err := tree.Copy(ctx, folder, tree.NewWriter(dir, s.limits)); err != nil {
-		return s.explain("copy", err)
-	}
-	sum, err := tree.Hash(ctx, dir.FS())
-	if err == nil && treeRevision(sum) != rev {
-		err = ErrMoved
-	}
-	return s.explain("copy", err)
+	return s.explain("copy", tree.Copy(ctx, folder, w))
 }
 
-func treeRevision(sum string) Revision { return Revision("tree-" + sum) }
+// treeRevision begins the revision of a folder; the id of its tree follows.
+const treeRevision = "tree-"
 
 func (s *folderSource) explain(op string, err error) error {
 	if err == nil {

@@ -31,25 +31,35 @@ const (
 type PublisherOptions struct {
 	Retain int              // how many of the newest revisions Prune keeps; 0: 3
 	Linger time.Duration    // how long Prune keeps a replaced revision, which a slow reader may still read; 0: 10 minutes
+	Share  bool             // revisions may share the files that are alike, by hard links: nobody but popup can write them
 	Now    func() time.Time // nil: time.Now
+	// boot names the start of the machine; nil: the kernel's boot id.
+	boot func() (string, error)
 }
 
 // A Publisher owns a folder of revisions: DIR/<revision>/, each whole under that
 // name, and DIR/current, a relative symlink to one of them. What is being made has
-// a unique name that begins with tmp-. One process may own a folder at a time;
-// within it, the methods may be called from several goroutines.
+// a unique name that begins with tmp-; DIR/.index/<revision> says what a revision
+// holds, and DIR/.spare/<revision> is one that is to be made into another. One
+// process may own a folder at a time; within it, the methods may be called from
+// several goroutines.
 type Publisher struct {
 	dir  string
 	opts PublisherOptions
+	lost []error // by recover
 
 	mu       sync.Mutex
 	replaced map[Revision]time.Time // when Flip last went from it to another
 	rejected map[Revision]bool      // not worth keeping
+	damaged  map[Revision]bool      // no longer what its index says
+	mended   map[string]time.Time   // what stood in the place of a revision before it was mended: path to when
 }
 
 // OpenPublisher opens dir, making it when it is not there, and sweeps what a crash
 // left behind. It returns an error when current is anything but a symlink to a
-// revision that is there; one that leads nowhere is removed.
+// revision that is there; one that leads nowhere is removed. Where the machine went
+// down without Close, every revision is read and held against its index, and one
+// that was damaged is removed.
 func OpenPublisher(dir string, opts PublisherOptions) (*Publisher, error) {
 	if opts.Retain <= 0 {
 		opts.Retain = defaultRetain
@@ -60,43 +70,25 @@ func OpenPublisher(dir string, opts PublisherOptions) (*Publisher, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	p := &Publisher{dir: dir, opts: opts, replaced: map[Revision]time.Time{}, rejected: map[Revision]bool{}}
+	if opts.boot == nil {
+		opts.boot = bootID
+	}
+	p := &Publisher{dir: dir, opts: opts, replaced: map[Revision]time.Time{}, rejected: map[Revision]bool{},
+		damaged: map[Revision]bool{}, mended: map[string]time.Time{}}
 	if err := p.recover(); err != nil {
 		return nil, fmt.Errorf("open %s: %w", dir, err)
 	}
 	return p, nil
 }
 
-// recover makes the folder what a Publisher may count on.
-func (p *Publisher) recover() error {
-	if err := os.MkdirAll(p.dir, 0o755); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(p.dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), tempPrefix) {
-			if err := removeTree(filepath.Join(p.dir, e.Name())); err != nil {
-				return fmt.Errorf("sweep: %w", err)
-			}
-		}
-	}
-	link := filepath.Join(p.dir, currentName)
-	info, err := os.Lstat(link)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+// Close says that all was well: the next one to open the folder need not read all of
+// it again, even when the machine was started anew in between.
+func (p *Publisher) Close() error {
+	err := os.Remove(filepath.Join(p.dir, bootName))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
-	case err != nil:
-		return err
-	case info.Mode()&fs.ModeSymlink == 0:
-		return fmt.Errorf("%s is no symlink, so it is not ours; move it away", currentName)
 	}
-	if _, ok := p.Current(); !ok {
-		return os.Remove(link)
-	}
-	return nil
+	return err
 }
 
 // Dir is the folder.
@@ -175,69 +167,6 @@ func (p *Publisher) list() ([]Revision, error) {
 	return all, nil
 }
 
-// Stage calls fill with an empty folder, makes what it wrote read-only (0444, or
-// 0555 for folders and what is executable), syncs it, and gives it its final name.
-// It is not current yet. A revision that is there already is only marked as the
-// newest. On an error nothing is left; DiskFullError says that the disk was full.
-func (p *Publisher) Stage(ctx context.Context, rev Revision, fill func(ctx context.Context, dir string) error) error {
-	if !rev.valid() {
-		return fmt.Errorf("stage revision: %q cannot be the name of a folder", string(rev))
-	}
-	if p.Has(rev) {
-		return p.touch(p.Path(rev))
-	}
-	err := p.aside(func(dir string) error {
-		if err := fill(ctx, dir); err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return p.finish(dir, rev)
-	})
-	return diskFull(p.dir, err)
-}
-
-// aside calls use with a new folder that is gone afterwards, unless use gave it another name.
-func (p *Publisher) aside(use func(dir string) error) error {
-	dir, err := os.MkdirTemp(p.dir, tempPrefix)
-	if err != nil {
-		return fmt.Errorf("stage revision: %w", err)
-	}
-	if err = os.Chmod(dir, 0o755); err == nil { // the app's own user checks what is in it
-		err = use(dir)
-	}
-	if _, gone := os.Lstat(dir); errors.Is(gone, fs.ErrNotExist) {
-		return err
-	}
-	return errors.Join(err, removeTree(dir))
-}
-
-func (p *Publisher) finish(dir string, rev Revision) error {
-	if err := seal(dir); err != nil {
-		return fmt.Errorf("stage %s: %w", rev.Short(), err)
-	}
-	if err := p.touch(dir); err != nil {
-		return err
-	}
-	if err := atomicfile.SyncFS(p.dir); err != nil {
-		return fmt.Errorf("stage %s: %w", rev.Short(), err)
-	}
-	if err := os.Rename(dir, p.Path(rev)); err != nil {
-		return fmt.Errorf("stage %s: %w", rev.Short(), err)
-	}
-	return atomicfile.SyncDir(p.dir)
-}
-
-// touch marks a revision as the one staged last.
-func (p *Publisher) touch(dir string) error {
-	now := p.opts.Now()
-	if err := os.Chtimes(dir, now, now); err != nil {
-		return fmt.Errorf("stage revision: %w", err)
-	}
-	return nil
-}
-
 // Flip makes rev the current one, by one rename. Readers see the old one or rev.
 func (p *Publisher) Flip(rev Revision) error {
 	p.mu.Lock()
@@ -257,52 +186,6 @@ func (p *Publisher) Flip(rev Revision) error {
 	}
 	delete(p.rejected, rev)
 	return nil
-}
-
-// Prune removes revisions, but not the newest ones (see PublisherOptions.Retain),
-// the current one, those that were replaced a moment ago, and those that keep says
-// are in use. A nil keep keeps no more.
-func (p *Publisher) Prune(keep func(Revision) bool) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all, err := p.list()
-	if err != nil {
-		return fmt.Errorf("prune revisions: %w", err)
-	}
-	current, _ := p.Current()
-	kept := 0
-	var errs error
-	for _, rev := range all {
-		if !p.rejected[rev] && kept < p.opts.Retain {
-			kept++
-			continue
-		}
-		at, wasCurrent := p.replaced[rev]
-		lingers := wasCurrent && p.opts.Now().Sub(at) < p.opts.Linger
-		if rev == current || lingers || keep != nil && keep(rev) {
-			continue
-		}
-		if err := p.remove(rev); err != nil {
-			errs = errors.Join(errs, fmt.Errorf("prune %s: %w", rev.Short(), err))
-			continue
-		}
-		delete(p.replaced, rev)
-		delete(p.rejected, rev)
-	}
-	return errs
-}
-
-// remove takes the name away first: a revision under its name is whole.
-func (p *Publisher) remove(rev Revision) error {
-	dir, err := os.MkdirTemp(p.dir, tempPrefix+"old-")
-	if err != nil {
-		return err
-	}
-	// os.Rename would refuse the empty folder; another parent would want a writable tree.
-	if err := unix.Rename(p.Path(rev), dir); err != nil {
-		return errors.Join(err, os.Remove(dir))
-	}
-	return removeTree(dir)
 }
 
 // reject marks a revision as not worth keeping.

@@ -106,8 +106,8 @@ func (s *gitSource) Head(ctx context.Context) (Revision, error) {
 	return Revision(commit), err
 }
 
-func (s *gitSource) Fetch(ctx context.Context, rev Revision, dir *os.Root) error {
-	err := s.remote.FetchTree(ctx, git.Commit(rev), dir)
+func (s *gitSource) Fetch(ctx context.Context, rev, have Revision, w *tree.Writer) error {
+	err := s.remote.Fetch(ctx, git.Commit(rev), git.Commit(have), w)
 	var known *git.Error
 	if errors.As(err, &known) && known.Class == git.Moved {
 		return fmt.Errorf("%w: %w", ErrMoved, err)

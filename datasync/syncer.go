@@ -37,9 +37,11 @@ type Syncer struct {
 	config  Config
 	staging chan struct{} // holds one token: Stage runs once at a time
 
-	mu     sync.Mutex // guards what follows
-	memory memory
-	status Status
+	mu      sync.Mutex // guards what follows
+	memory  memory
+	status  Status
+	checked time.Time // when what is served was last looked at on disk
+	mended  Revision  // was made anew under its name
 }
 
 // NewSyncer reads what an earlier one remembered: what is held and what is refused.
@@ -76,8 +78,9 @@ const movedTries = 3
 
 // Stage asks for the newest revision and, if it is not here, fetches it, extracts
 // it, and holds it against the gates. It returns the revision to serve, and
-// whether it is not the current one. Nothing is published: Publish does that.
-// While a revision is held, that one is returned.
+// whether it is not the current one, or was made anew because somebody had changed
+// it on disk. Nothing is published: Publish does that. While a revision is held,
+// that one is returned.
 //
 // Its errors: *GateError and *RefusedError when the revision is at fault,
 // *DiskFullError, those of the source (*git.Error), of Prepare, or of ctx.
@@ -102,7 +105,7 @@ func (s *Syncer) Stage(ctx context.Context) (rev Revision, changed bool, err err
 		return "", false, err
 	}
 	current, ok := s.config.Publisher.Current()
-	return rev, !ok || current != rev, nil
+	return rev, !ok || current != rev || s.takeMended(rev), nil
 }
 
 // note keeps how the last try went.
@@ -137,13 +140,13 @@ func (s *Syncer) stageNewest(ctx context.Context) (Revision, error) {
 	if _, held := s.held(); held {
 		return rev, nil
 	}
-	if current, ok := s.config.Publisher.Current(); ok && current == rev {
+	if current, ok := s.config.Publisher.Current(); ok && current == rev && !s.edited(ctx, rev) {
 		return rev, nil
 	}
 	if refused {
 		return "", &RefusedError{refusal}
 	}
-	err = s.config.Publisher.Stage(ctx, rev, func(ctx context.Context, dir string) error { return s.fill(ctx, rev, dir) })
+	err = s.fill(ctx, rev)
 	if err == nil {
 		return rev, nil
 	}
@@ -161,71 +164,6 @@ func (s *Syncer) worthRemembering(err error) bool {
 	}
 	_, served := s.config.Publisher.Current()
 	return served
-}
-
-// fill makes the tree of rev in dir, and has it pass the gates.
-func (s *Syncer) fill(ctx context.Context, rev Revision, dir string) error {
-	began := s.config.Now()
-	if err := s.fetch(ctx, rev, dir); err != nil {
-		return err
-	}
-	if err := s.gate(ctx, rev, dir); err != nil {
-		return err
-	}
-	if s.config.Prepare != nil {
-		if err := s.config.Prepare(ctx, dir); err != nil {
-			return err
-		}
-	}
-	if s.config.Check != nil {
-		if err := s.config.Check(ctx, dir); err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			return &GateError{rev, GateCheck, err}
-		}
-	}
-	s.config.Logger.Info("fetched", "repo", s.config.Source.String(), "commit", rev.Short(), "took", s.config.Now().Sub(began))
-	return nil
-}
-
-// fetch writes the tree of rev into dir: the source's own, or what its archive holds.
-func (s *Syncer) fetch(ctx context.Context, rev Revision, dir string) error {
-	if s.config.Extract == "" {
-		err := inRoot(dir, func(to *os.Root) error { return s.config.Source.Fetch(ctx, rev, to) })
-		return asGate(rev, GateContent, err)
-	}
-	return s.config.Publisher.aside(func(fetched string) error {
-		return inRoot(fetched, func(from *os.Root) error {
-			if err := s.config.Source.Fetch(ctx, rev, from); err != nil {
-				return asGate(rev, GateContent, err)
-			}
-			return inRoot(dir, func(to *os.Root) error {
-				err := extract(ctx, from, s.config.Extract, to, s.config.Limits.tree())
-				if err == nil || ctx.Err() != nil || isDiskFull(err) {
-					return err
-				}
-				return &GateError{rev, GateArchive, err}
-			})
-		})
-	})
-}
-
-// asGate makes a GateError of an error that is the content's fault.
-func asGate(rev Revision, gate string, err error) error {
-	if contentFault(err) {
-		return &GateError{rev, gate, err}
-	}
-	return err
-}
-
-func inRoot(dir string, use func(*os.Root) error) (err error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, root.Close()) }()
-	return use(root)
 }
 
 // Publish makes a staged revision the current one.

@@ -42,13 +42,13 @@ func untar(ctx context.Context, from io.Reader, w *tree.Writer, limits tree.Limi
 	if stream.zeros < blockSize {
 		return errTruncated
 	}
-	return w.Finish()
+	return nil
 }
 
 func writeTarEntry(h *tar.Header, content io.Reader, w *tree.Writer) error {
 	switch h.Typeflag {
 	case tar.TypeReg:
-		return w.File(h.Name, h.Mode&0o111 != 0, content)
+		return w.File(h.Name, tree.FileMode(fs.FileMode(h.Mode)), h.Size, content)
 	case tar.TypeDir:
 		return w.Dir(h.Name)
 	case tar.TypeSymlink:

@@ -28,7 +28,7 @@ func unzip(ctx context.Context, from io.ReaderAt, size int64, w *tree.Writer) er
 			return err
 		}
 	}
-	return w.Finish()
+	return nil
 }
 
 func writeZipEntry(f *zip.File, w *tree.Writer) (err error) {
@@ -51,7 +51,7 @@ func writeZipEntry(f *zip.File, w *tree.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, content.Close()) }()
 	if mode.IsRegular() {
-		return w.File(f.Name, mode&0o111 != 0, content)
+		return w.File(f.Name, tree.FileMode(mode), int64(f.UncompressedSize64), content)
 	}
 	target, err := io.ReadAll(io.LimitReader(content, 1<<16))
 	if err != nil {

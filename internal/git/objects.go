@@ -56,10 +56,8 @@ func writeCommit(ctx context.Context, from objects, id plumbing.Hash, w *tree.Wr
 	if err := commit.Decode(o); err != nil {
 		return fmt.Errorf("read commit: %w", err)
 	}
-	if err := writeTree(ctx, from, commit.TreeHash, "", w); err != nil {
-		return err
-	}
-	return w.Finish()
+	w.Expect(tree.ID(commit.TreeHash), &tree.EntryError{Name: "the tree", Why: "that was written is not the commit's"})
+	return writeTree(ctx, from, commit.TreeHash, "", w)
 }
 
 func writeTree(ctx context.Context, from objects, id plumbing.Hash, dir string, w *tree.Writer) error {
@@ -120,7 +118,7 @@ func writeBlob(from objects, e object.TreeEntry, name string, w *tree.Writer) (e
 	}
 	whole := io.MultiReader(strings.NewReader(string(start[:n])), content)
 	if e.Mode != filemode.Symlink {
-		return w.File(name, e.Mode == filemode.Executable, whole)
+		return w.File(name, tree.Mode(e.Mode), o.Size(), whole)
 	}
 	target, err := io.ReadAll(io.LimitReader(whole, 1<<16))
 	if err != nil {

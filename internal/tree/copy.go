@@ -2,11 +2,8 @@ package tree
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
-	"hash"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -14,83 +11,70 @@ import (
 	"unicode/utf8"
 )
 
-// Copy writes the tree of fsys by w, and finishes it. A folder named .git is left
-// out. Anything but files, folders and symlinks is refused.
+// Copy writes the tree of fsys by w; Finish is left to the caller. A folder named
+// .git is left out. Anything but files, folders and symlinks is refused.
 func Copy(ctx context.Context, fsys fs.FS, w *Writer) error {
-	err := walk(ctx, fsys, func(e entry) error {
+	return walk(ctx, fsys, func(e entry) error {
 		switch {
 		case e.mode.IsDir():
 			return w.Dir(e.name)
 		case e.mode.IsRegular():
-			return e.read(func(r io.Reader) error { return w.File(e.name, executable(e.mode), r) })
+			return e.read(func(r io.Reader) error { return w.File(e.name, FileMode(e.mode), -1, r) })
 		}
 		return w.Symlink(e.name, e.target)
 	})
-	if err != nil {
-		return err
-	}
-	return w.Finish()
 }
 
-// Hash is a fingerprint of the tree of fsys: its names, types, contents, link
-// targets and executable bits, and nothing else. A folder named .git is left out.
-func Hash(ctx context.Context, fsys fs.FS) (string, error) {
-	sum := sha256.New()
+// FileMode is the mode of a file with these permissions.
+func FileMode(mode fs.FileMode) Mode {
+	if executable(mode) {
+		return Program
+	}
+	return Plain
+}
+
+// Scan reads the whole tree of fsys into an Index. A folder named .git is left out;
+// a device and the like are refused.
+func Scan(ctx context.Context, fsys fs.FS, limits Limits) (*Index, error) {
+	limits = limits.OrDefault()
+	var entries []Entry
+	var bytes int64
 	err := walk(ctx, fsys, func(e entry) error {
+		entry := Entry{Path: e.name, Mode: Folder, Modified: e.modified}
 		switch {
-		case e.mode.IsDir():
-			return record(sum, "dir", e.name, nil)
 		case e.mode.IsRegular():
-			content := sha256.New()
-			if err := e.read(func(r io.Reader) error { _, err := io.Copy(content, r); return err }); err != nil {
-				return err
+			entry.Mode, entry.Size = FileMode(e.mode), e.size
+			err := e.read(func(r io.Reader) (err error) { entry.ID, err = BlobID(e.size, r); return err })
+			if err != nil {
+				return fmt.Errorf("read %s: %w", shown(e.name), err)
 			}
-			kind := "file"
-			if executable(e.mode) {
-				kind = "program"
-			}
-			return record(sum, kind, e.name, content.Sum(nil))
+		case e.mode&fs.ModeSymlink != 0:
+			entry.Mode, entry.Size, entry.ID = Link, int64(len(e.target)), ObjectID("blob", []byte(e.target))
 		}
-		return record(sum, "link", e.name, []byte(e.target))
+		entries = append(entries, entry)
+		if bytes += entry.Size; bytes > limits.Bytes {
+			return &LimitError{"bytes", limits.Bytes}
+		}
+		if len(entries) > limits.Files {
+			return &LimitError{"entries", int64(limits.Files)}
+		}
+		return nil
 	})
-	return hex.EncodeToString(sum.Sum(nil)), err
-}
-
-// record adds one entry, each part with its length before it: no two trees read alike.
-func record(sum hash.Hash, kind, name string, content []byte) error {
-	for _, part := range [][]byte{[]byte(kind), []byte(name), content} {
-		if err := binary.Write(sum, binary.BigEndian, int64(len(part))); err != nil {
-			return err
-		}
-		if _, err := sum.Write(part); err != nil {
-			return err
-		}
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	return newIndex(entries), nil
 }
 
 func executable(mode fs.FileMode) bool { return mode&0o111 != 0 }
 
-// Measure is how big the tree of fsys is.
-func Measure(ctx context.Context, fsys fs.FS) (Size, error) {
-	var size Size
-	err := walk(ctx, fsys, func(e entry) error {
-		size.Entries++
-		if e.mode.IsRegular() {
-			size.Files++
-			size.Bytes += e.size
-		}
-		return nil
-	})
-	return size, err
-}
-
 type entry struct {
-	fsys   fs.FS
-	name   string
-	mode   fs.FileMode
-	size   int64
-	target string // of a symlink
+	fsys     fs.FS
+	name     string
+	mode     fs.FileMode
+	size     int64
+	target   string // of a symlink
+	modified int64
 }
 
 // read calls use with the content of a file.
@@ -126,7 +110,7 @@ func walk(ctx context.Context, fsys fs.FS, fn func(entry) error) error {
 		if err != nil {
 			return err
 		}
-		e := entry{fsys: fsys, name: name, mode: info.Mode(), size: info.Size()}
+		e := entry{fsys: fsys, name: name, mode: info.Mode(), size: info.Size(), modified: info.ModTime().UnixNano()}
 		switch {
 		case e.mode&fs.ModeSymlink != 0:
 			if e.target, err = fs.ReadLink(fsys, name); err != nil {

@@ -23,17 +23,23 @@ func newWriter(t *testing.T, limits tree.Limits) (*tree.Writer, string) {
 			t.Error(err)
 		}
 	})
-	return tree.NewWriter(root, limits), dir
+	w := tree.NewWriter(root, tree.WriterOptions{Limits: limits})
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w, dir
 }
 
 // A limit is what may be had, and one more is refused.
 func TestLimitsAreExact(t *testing.T) {
 	w, _ := newWriter(t, tree.Limits{Bytes: 10, Files: 3})
-	if err := w.File("d/a", false, strings.NewReader("0123456789")); err != nil {
+	if err := w.File("d/a", tree.Plain, 10, strings.NewReader("0123456789")); err != nil {
 		t.Fatal(err)
 	}
 	var limit *tree.LimitError
-	if err := w.File("d/b", false, strings.NewReader("x")); !errors.As(err, &limit) || limit.What != "bytes" {
+	if err := w.File("d/b", tree.Plain, 1, strings.NewReader("x")); !errors.As(err, &limit) || limit.What != "bytes" {
 		t.Errorf("one byte more: %v", err)
 	}
 	if err := w.Dir("d"); err != nil {
@@ -62,13 +68,13 @@ func TestLinksThatLeadInACircleStay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := w.File("f", true, strings.NewReader("x")); err != nil {
+	if err := w.File("f", tree.Program, 1, strings.NewReader("x")); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Symlink("below", "f/x"); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Finish(); err != nil {
+	if _, err := w.Finish(); err != nil {
 		t.Error(err)
 	}
 	if info, err := os.Lstat(filepath.Join(dir, "self")); err != nil || info.Mode()&fs.ModeSymlink == 0 {

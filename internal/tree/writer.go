@@ -3,6 +3,7 @@ package tree
 import (
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -10,24 +11,59 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 )
 
-// A Writer writes one tree into an empty folder. Names are relative, with
-// slashes; folders above an entry are made when they are missing. It is used by
-// one goroutine. Call Finish before the tree is used.
+// WriterOptions say what a Writer may build upon. The zero value writes into an
+// empty folder.
+type WriterOptions struct {
+	Limits Limits
+	Base   *Base  // a tree that is here already; nil: none
+	Spare  *Index // what the folder holds already, to be turned into the new tree; nil: nothing
+	// Writable leaves files and folders writable by their owner, for a build. Else they
+	// are 0444, or 0555, when Finish returns.
+	Writable bool
+}
+
+// A Base is a tree that is here already. The caller keeps Root and closes it.
+type Base struct {
+	Root  *os.Root
+	Index *Index
+	Share bool // its files may be hard-linked; else they are copied
+}
+
+// A Writer writes one tree. Names are relative, with slashes; folders above an
+// entry are made when they are missing. It is used by one goroutine. Finish must
+// be called before the tree is used; Close always.
 type Writer struct {
-	root   *os.Root
-	limits Limits
-	size   Size
-	kinds  map[string]fs.FileMode // what stands under each name: the type bits
-	links  map[string]string      // the target of each symlink
+	opts    WriterOptions
+	size    Size
+	entries []Entry
+	at      map[string]int    // where an entry stands in entries
+	links   map[string]string // the target of each symlink
+	temps   map[string]bool   // files of Temp that were not adopted
+	here    *folders
+	there   *folders // of the base
+	modes   bool     // what is made has the permissions that were asked for: no umask is in the way
+	looked  bool     // at the permissions of the first file
+
+	expected  ID    // of the root
+	otherwise error // what Finish returns when it is another; nil: any will do
 }
 
 // NewWriter writes below root, which the caller keeps and closes.
-func NewWriter(root *os.Root, limits Limits) *Writer {
-	return &Writer{root: root, limits: limits.OrDefault(), kinds: map[string]fs.FileMode{}, links: map[string]string{}}
+func NewWriter(root *os.Root, opts WriterOptions) *Writer {
+	opts.Limits = opts.Limits.OrDefault()
+	w := &Writer{opts: opts, at: map[string]int{}, links: map[string]string{}, temps: map[string]bool{}, here: newFolders(root)}
+	if opts.Base != nil {
+		w.there = newFolders(opts.Base.Root)
+	}
+	return w
 }
+
+// Base is the tree that the Writer may build upon; nil: none.
+func (w *Writer) Base() *Base { return w.opts.Base }
 
 // Size is what was written so far.
 func (w *Writer) Size() Size { return w.size }
@@ -38,56 +74,209 @@ func (w *Writer) Dir(name string) error {
 	if err != nil || clean == "." {
 		return err
 	}
-	return w.dir(clean)
+	return w.dir(clean, Folder, ID{})
 }
 
-func (w *Writer) dir(name string) error {
+// Module makes the folder of a submodule at a commit.
+func (w *Writer) Module(name string, commit ID) error {
+	clean, err := Clean(name)
+	if err != nil || clean == "." {
+		return err
+	}
+	return w.dir(clean, Module, commit)
+}
+
+func (w *Writer) dir(name string, mode Mode, id ID) error {
 	if name == "." {
 		return nil
 	}
-	if kind, there := w.kinds[name]; there {
-		if kind.IsDir() {
-			return nil
+	if i, there := w.at[name]; there {
+		if was := w.entries[i].Mode; !was.isFolder() {
+			return &EntryError{name, "is a folder and, before, was " + was.kind()}
 		}
-		return &EntryError{name, "is a folder and, before, was " + kindName(kind)}
+		return nil
 	}
-	if err := w.dir(path.Dir(name)); err != nil {
+	if err := w.dir(path.Dir(name), Folder, ID{}); err != nil {
 		return err
 	}
-	if err := w.count(name, fs.ModeDir); err != nil {
+	if err := w.count(Entry{Path: name, Mode: mode, ID: id}); err != nil {
 		return err
 	}
-	return w.root.Mkdir(name, 0o755)
+	if w.usable(name) {
+		return nil
+	}
+	return w.make(name, func(dir int, base string) error { return unix.Mkdirat(dir, base, 0o755) })
 }
 
 // File writes a regular file. One of that name that is there already is replaced.
-func (w *Writer) File(name string, executable bool, content io.Reader) (err error) {
-	clean, err := w.place(name, 0)
+// size is that of the content, or negative when it is not known.
+func (w *Writer) File(name string, mode Mode, size int64, content io.Reader) (err error) {
+	clean, err := w.place(name, mode)
 	if err != nil {
 		return err
 	}
-	perm := fs.FileMode(0o644)
-	if executable {
-		perm = 0o755
+	left := w.opts.Limits.Bytes - w.size.Bytes
+	if size > left {
+		return &LimitError{"bytes", w.opts.Limits.Bytes}
 	}
-	f, err := w.root.OpenFile(clean, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	f, err := w.create(clean, mode)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	left := w.limits.Bytes - w.size.Bytes
-	n, err := io.Copy(f, io.LimitReader(content, left+1))
-	w.size.Bytes += n
-	if err == nil && n > left {
-		err = &LimitError{"bytes", w.limits.Bytes}
+	var sum hash.Hash
+	var to io.Writer = f
+	if size >= 0 {
+		sum = NewHash("blob", size)
+		to = io.MultiWriter(f, sum)
 	}
-	return err
+	n, err := io.Copy(to, io.LimitReader(content, left+1))
+	w.size.Bytes += n
+	switch {
+	case err != nil:
+		return err
+	case n > left:
+		return &LimitError{"bytes", w.opts.Limits.Bytes}
+	case size >= 0 && n != size:
+		return &EntryError{name, fmt.Sprintf("has %d bytes where %d were said", n, size)}
+	}
+	e := Entry{Path: clean, Mode: mode, Size: n}
+	if sum != nil {
+		e.ID = ID(sum.Sum(nil))
+	} else if e.ID, err = w.hashOf(clean, n); err != nil {
+		return err
+	}
+	return w.record(e, f)
+}
+
+// hashOf reads a file again.
+func (w *Writer) hashOf(name string, size int64) (id ID, err error) {
+	f, err := w.here.open(name)
+	if err != nil {
+		return id, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return BlobID(size, f)
+}
+
+// create makes a file with the permissions it is to keep: writing only needs them
+// at the moment it is opened.
+func (w *Writer) create(name string, mode Mode) (*os.File, error) {
+	perm := w.perm(mode)
+	var f *os.File
+	err := w.make(name, func(dir int, base string) error {
+		fd, err := unix.Openat(dir, base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, perm)
+		if err == nil {
+			f = os.NewFile(uintptr(fd), name)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !w.looked {
+		info, err := f.Stat()
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		w.looked, w.modes = true, info.Mode().Perm() == fs.FileMode(perm)
+	}
+	if !w.modes {
+		if err := f.Chmod(fs.FileMode(perm)); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	return f, nil
+}
+
+func (w *Writer) perm(mode Mode) uint32 {
+	switch {
+	case w.opts.Writable && mode.isProgram():
+		return 0o755
+	case w.opts.Writable:
+		return 0o644
+	case mode.isProgram():
+		return 0o555
+	}
+	return 0o444
+}
+
+// make calls fn to make name, which is not there yet, but for what a spare had there.
+func (w *Writer) make(name string, fn func(dir int, base string) error) error {
+	dir, err := w.here.fd(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	err = fn(dir, path.Base(name))
+	if errors.Is(err, fs.ErrExist) && w.opts.Spare != nil {
+		w.here.forget(name)
+		if err := w.here.root.RemoveAll(name); err != nil {
+			return err
+		}
+		err = fn(dir, path.Base(name))
+	}
+	if err != nil {
+		return &fs.PathError{Op: "write", Path: name, Err: err}
+	}
+	return nil
+}
+
+// record keeps an entry, and when its inode was changed last.
+func (w *Writer) record(e Entry, f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	e.Modified = info.ModTime().UnixNano()
+	w.entries[w.at[e.Path]] = e
+	return nil
+}
+
+// Temp makes a file to write to before it is known where it goes. The caller closes
+// it, and gives its name to Adopt. Finish removes what was not adopted.
+func (w *Writer) Temp() (*os.File, string, error) {
+	f, name, err := createTemp(w.here.root)
+	if err == nil {
+		w.temps[name] = true
+	}
+	return f, name, err
+}
+
+// Adopt moves a file that Temp made to its place. Its content has the size and the
+// id that are given.
+func (w *Writer) Adopt(name string, mode Mode, temp string, size int64, id ID) error {
+	clean, err := w.place(name, mode)
+	if err != nil {
+		return err
+	}
+	if w.size.Bytes += size; w.size.Bytes > w.opts.Limits.Bytes {
+		return &LimitError{"bytes", w.opts.Limits.Bytes}
+	}
+	from, err := w.here.fd(".")
+	if err != nil {
+		return err
+	}
+	if err := w.make(clean, func(dir int, base string) error {
+		return unix.Renameat2(from, temp, dir, base, unix.RENAME_NOREPLACE)
+	}); err != nil {
+		return err
+	}
+	delete(w.temps, temp)
+	f, err := w.here.open(clean)
+	if err != nil {
+		return err
+	}
+	err = f.Chmod(fs.FileMode(w.perm(mode)))
+	if err == nil {
+		err = w.record(Entry{Path: clean, Mode: mode, ID: id, Size: size}, f)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // Symlink writes a symlink. A target that is absolute, or that leads out of the
 // tree, is refused.
 func (w *Writer) Symlink(name, target string) error {
-	clean, err := w.place(name, fs.ModeSymlink)
+	clean, err := w.place(name, Link)
 	if err != nil {
 		return err
 	}
@@ -95,7 +284,8 @@ func (w *Writer) Symlink(name, target string) error {
 		return err
 	}
 	w.links[clean] = target
-	return w.root.Symlink(target, clean)
+	w.entries[w.at[clean]] = Entry{Path: clean, Mode: Link, ID: ObjectID("blob", []byte(target)), Size: int64(len(target))}
+	return w.make(clean, func(dir int, base string) error { return unix.Symlinkat(target, dir, base) })
 }
 
 // Link writes a hard link to an entry that was written before.
@@ -104,125 +294,132 @@ func (w *Writer) Link(name, old string) error {
 	if err != nil {
 		return &EntryError{name, "is a hard link that leads out of the tree; an entry may only link within it"}
 	}
-	kind, there := w.kinds[from]
+	i, there := w.at[from]
 	switch {
-	case !there || kind.IsDir():
+	case !there || w.entries[i].Mode.isFolder():
 		return &EntryError{name, "is a hard link to " + shown(old) + ", which is no file before it in the archive"}
-	case kind&fs.ModeSymlink != 0: // elsewhere, the same target may lead elsewhere
+	case w.entries[i].Mode.isLink(): // elsewhere, the same target may lead elsewhere
 		return w.Symlink(name, w.links[from])
 	}
-	clean, err := w.place(name, 0)
+	e := w.entries[i]
+	clean, err := w.place(name, e.Mode)
 	if err != nil || clean == from {
 		return err
 	}
-	return w.root.Link(from, clean)
+	e.Path = clean
+	w.entries[w.at[clean]] = e
+	return w.linkFrom(w.here, from, clean)
 }
 
-// Finish checks what only shows when the tree is whole: that no chain of links
-// leads out of it.
-func (w *Writer) Finish() error {
-	for name := range w.links {
-		switch _, err := w.root.Stat(name); {
-		case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR):
-		default:
-			return &EntryError{name, "is a symlink that leads out of the tree by way of another; an entry may only link within it"}
-		}
+func (w *Writer) linkFrom(from *folders, old, name string) error {
+	dir, err := from.fd(path.Dir(old))
+	if err != nil {
+		return err
 	}
-	return nil
+	return w.make(name, func(to int, base string) error { return unix.Linkat(dir, path.Base(old), to, base, 0) })
 }
 
 // place makes room for an entry that is no folder, and the folders above it.
-func (w *Writer) place(name string, kind fs.FileMode) (string, error) {
+func (w *Writer) place(name string, mode Mode) (string, error) {
 	clean, err := Clean(name)
 	if err != nil {
 		return "", err
 	}
 	if clean == "." || strings.HasSuffix(name, "/") {
-		return "", &EntryError{name, "is " + kindName(kind) + " with the name of a folder"}
+		return "", &EntryError{name, "is " + mode.kind() + " with the name of a folder"}
 	}
-	if err := w.dir(path.Dir(clean)); err != nil {
+	if err := w.dir(path.Dir(clean), Folder, ID{}); err != nil {
 		return "", err
 	}
-	before, there := w.kinds[clean]
-	switch {
-	case !there:
-		return clean, w.count(clean, kind)
-	case before != kind:
-		return "", &EntryError{name, "is " + kindName(kind) + " and, before, was " + kindName(before)}
+	i, there := w.at[clean]
+	if !there {
+		return clean, w.count(Entry{Path: clean, Mode: mode})
+	}
+	if was := w.entries[i].Mode; was.kind() != mode.kind() {
+		return "", &EntryError{name, "is " + mode.kind() + " and, before, was " + was.kind()}
 	}
 	delete(w.links, clean)
-	return clean, w.root.Remove(clean)
+	return clean, w.here.root.Remove(clean)
 }
 
-func (w *Writer) count(name string, kind fs.FileMode) error {
-	if w.size.Entries++; w.size.Entries > w.limits.Files {
-		return &LimitError{"entries", int64(w.limits.Files)}
+// count adds an entry, whatever becomes known of it later.
+func (w *Writer) count(e Entry) error {
+	if w.size.Entries++; w.size.Entries > w.opts.Limits.Files {
+		return &LimitError{"entries", int64(w.opts.Limits.Files)}
 	}
-	if kind == 0 {
+	if e.Mode.isFile() {
 		w.size.Files++
 	}
-	w.kinds[name] = kind
+	w.at[e.Path] = len(w.entries)
+	w.entries = append(w.entries, e)
 	return nil
 }
 
-// Clean returns a name as it is written below a folder, "." for the folder
-// itself. A name that is absolute, or has a .. in it, is refused: so is one that
-// a program run in the tree would trust.
-func Clean(name string) (string, error) {
-	if strings.HasPrefix(name, "/") {
-		return "", &EntryError{name, "is an absolute path; names must be relative to the tree"}
-	}
-	if len(name) > maxPath {
-		return "", &LimitError{"path", maxPath}
-	}
-	if !utf8.ValidString(name) { // fs.FS knows no other names
-		return "", &EntryError{name, "is not UTF-8; rename it, or make the archive with UTF-8 names"}
-	}
-	parts := slices.DeleteFunc(strings.Split(name, "/"), func(p string) bool { return p == "" || p == "." })
-	for _, p := range parts {
-		switch {
-		case p == "..":
-			return "", &EntryError{name, "leads out of the tree by a .. in it"}
-		case strings.EqualFold(p, ".git"):
-			return "", &EntryError{name, "is named .git, which programs run there would obey; leave it out"}
-		case strings.ContainsRune(p, 0) || len(p) > 255:
-			return "", &EntryError{name, "is no name a file can have here"}
+// Finish removes what a spare had besides, checks what only shows when the tree is
+// whole (that no chain of links leads out of it), seals the tree, and says what it
+// holds.
+func (w *Writer) Finish() (*Index, error) {
+	for name := range w.temps {
+		if err := w.here.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
 		}
 	}
-	if len(parts) == 0 {
-		return ".", nil
+	if err := w.clear(); err != nil {
+		return nil, err
 	}
-	return strings.Join(parts, "/"), nil
+	for name := range w.links {
+		switch _, err := w.here.root.Stat(name); {
+		case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR):
+		default:
+			return nil, &EntryError{name, "is a symlink that leads out of the tree by way of another; an entry may only link within it"}
+		}
+	}
+	if err := w.sealFolders(); err != nil {
+		return nil, err
+	}
+	index := newIndex(slices.Clip(w.entries))
+	if w.otherwise != nil && index.Root() != w.expected {
+		return nil, w.otherwise
+	}
+	return index, nil
 }
 
-// checkTarget refuses a symlink that, read alone, leads out of the tree.
-func checkTarget(name, target string) error {
-	switch {
-	case target == "" || len(target) > maxPath || strings.ContainsRune(target, 0):
-		return &EntryError{name, "is a symlink to no name a file can have"}
-	case strings.HasPrefix(target, "/"):
-		return &EntryError{name, "is a symlink to the absolute path " + shown(target) + "; make it relative, within the tree"}
+// Expect has Finish return otherwise when the root's id is not id.
+func (w *Writer) Expect(id ID, otherwise error) { w.expected, w.otherwise = id, otherwise }
+
+// sealFolders gives folders the permissions they keep, those within first.
+func (w *Writer) sealFolders() error {
+	perm := uint32(0o555)
+	if w.opts.Writable {
+		perm = 0o755
 	}
-	if to := path.Join(path.Dir(name), target); to == ".." || strings.HasPrefix(to, "../") {
-		return &EntryError{name, "is a symlink that leads out of the tree, to " + shown(target) + "; make it point within it"}
+	for i := len(w.entries) - 1; i >= 0; i-- {
+		e := &w.entries[i]
+		if !e.Mode.isFolder() {
+			continue
+		}
+		dir, err := w.here.fd(e.Path)
+		if err != nil {
+			return err
+		}
+		var stat unix.Stat_t
+		if err := errors.Join(unix.Fchmod(dir, perm), unix.Fstat(dir, &stat)); err != nil {
+			return &fs.PathError{Op: "seal", Path: e.Path, Err: err}
+		}
+		e.Modified = stat.Mtim.Nano()
 	}
-	return nil
+	root, err := w.here.fd(".")
+	if err != nil {
+		return err
+	}
+	return unix.Fchmod(root, perm)
 }
 
-func kindName(kind fs.FileMode) string {
-	switch {
-	case kind.IsDir():
-		return "a folder"
-	case kind&fs.ModeSymlink != 0:
-		return "a symlink"
-	case kind&fs.ModeNamedPipe != 0:
-		return "a named pipe"
-	case kind&fs.ModeSocket != 0:
-		return "a socket"
-	case kind&fs.ModeDevice != 0:
-		return "a device"
-	case kind.IsRegular():
-		return "a file"
+// Close lets go of the folders that the Writer holds open. The tree stays.
+func (w *Writer) Close() error {
+	err := w.here.close()
+	if w.there != nil {
+		err = errors.Join(err, w.there.close())
 	}
-	return fmt.Sprintf("of the kind %v", kind.Type())
+	return err
 }

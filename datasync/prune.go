@@ -1,0 +1,84 @@
+package datasync
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Prune removes revisions, but not the newest ones (see PublisherOptions.Retain),
+// the current one, those that were replaced a moment ago, and those that keep says
+// are in use. A nil keep keeps no more.
+func (p *Publisher) Prune(keep func(Revision) bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all, err := p.list()
+	if err != nil {
+		return fmt.Errorf("prune revisions: %w", err)
+	}
+	current, _ := p.Current()
+	kept := 0
+	var errs error
+	for _, rev := range all {
+		if !p.rejected[rev] && kept < p.opts.Retain {
+			kept++
+			continue
+		}
+		if rev == current || p.lingers(p.replaced[rev]) || keep != nil && keep(rev) {
+			continue
+		}
+		if err := p.retire(rev); err != nil {
+			errs = errors.Join(errs, fmt.Errorf("prune %s: %w", rev.Short(), err))
+			continue
+		}
+		delete(p.replaced, rev)
+		delete(p.rejected, rev)
+		delete(p.damaged, rev)
+	}
+	for path, at := range p.mended {
+		if p.lingers(at) {
+			continue
+		}
+		if err := removeTree(path); err != nil {
+			errs = errors.Join(errs, fmt.Errorf("prune what was mended: %w", err))
+			continue
+		}
+		delete(p.mended, path)
+	}
+	return errs
+}
+
+func (p *Publisher) lingers(since time.Time) bool {
+	return !since.IsZero() && p.opts.Now().Sub(since) < p.opts.Linger
+}
+
+// retire takes a revision away, or keeps it for the next one to be made of.
+func (p *Publisher) retire(rev Revision) error {
+	if p.opts.Share && !p.rejected[rev] && !p.damaged[rev] {
+		return p.setAside(rev)
+	}
+	if err := p.remove(rev); err != nil {
+		return err
+	}
+	if err := os.Remove(p.indexPath(rev)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// remove takes the name away first: a revision under its name is whole.
+func (p *Publisher) remove(rev Revision) error {
+	dir, err := os.MkdirTemp(p.dir, tempPrefix+"old-")
+	if err != nil {
+		return err
+	}
+	// os.Rename would refuse the empty folder; another parent would want a writable tree.
+	if err := unix.Rename(p.Path(rev), dir); err != nil {
+		return errors.Join(err, os.Remove(dir))
+	}
+	return removeTree(dir)
+}
