@@ -32,9 +32,6 @@ import (
 	"popup/launcher/front"
 )
 
-// drainTimeout is how long a stopping appliance waits for requests under way.
-const drainTimeout = 20 * time.Second
-
 // appUser is the name of the user that a stranger's code runs as where popup is root.
 const appUser = "popup-app"
 
@@ -48,6 +45,8 @@ type Options struct {
 	Stdout    io.Writer                       // gets one line: listening on http://HOST:PORT
 	Catalogue func(id string) (fs.FS, error)  // the apps that ship in this binary
 	PowerOff  func(ctx context.Context) error // turns the machine off at its end; nil: the program just ends
+	Drain     time.Duration                   // how long a stop waits for requests under way; 0: 20 s
+	Hurry     <-chan struct{}                 // closed: a stop under way waits for nothing more; nil: never
 }
 
 // A pair is what is served: a release and, for an app with data, a revision.
@@ -76,6 +75,8 @@ type Appliance struct {
 	url       string
 	started   time.Time
 	ctx       context.Context // ends when the appliance is told to stop
+	rush      context.Context // ends when a stop is to wait for nothing more
+	hurry     func()          // ends rush
 
 	prepared chan struct{} // closed when the trees below are open
 
@@ -117,6 +118,9 @@ func Run(ctx context.Context, opts Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
 
+	heeded := make(chan struct{})
+	go func() { defer close(heeded); a.heedHurry() }()
+	defer func() { a.hurry(); <-heeded }()
 	listener, err := a.listen()
 	if err != nil {
 		return err
@@ -148,17 +152,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 		err = errors.Join(fmt.Errorf("serve %s: %w", a.url, err), <-lived)
 	}
 	stop()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	// First the control socket: a sync under way may still start an app.
-	err = errors.Join(err, a.control.close(drain), server.Shutdown(drain), a.https.shutdown(drain), a.front.Close(drain), server.Close())
-	if a.over() && a.opts.PowerOff != nil {
-		// Time of its own: a reader who held on to the last page must not keep the machine on.
-		off, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-		defer cancel()
-		return errors.Join(err, a.opts.PowerOff(off))
-	}
-	return err
+	return errors.Join(err, a.leave(server), a.powerOff())
 }
 
 // open takes the root and reads what it remembers. Nothing slow happens here:
@@ -166,6 +160,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 func open(ctx context.Context, opts Options) (a *Appliance, err error) {
 	a = &Appliance{opts: opts, log: opts.Logger, at: layout{root: opts.Root}, ctx: ctx, started: time.Now().UTC(), end: endAt(opts.Plan.End),
 		change: make(chan struct{}, 1), packagesReady: make(chan struct{}), prepared: make(chan struct{}), cache: front.NewCache(0)}
+	a.rush, a.hurry = context.WithCancel(context.WithoutCancel(ctx))
 	if err := a.at.create(); err != nil {
 		return nil, err
 	}

@@ -264,9 +264,15 @@ func (r *running) tail() string {
 	return ""
 }
 
-// stop ends the app's process group and gives back what was open. It may be called again.
+// stop ends the app's process group and gives back what was open. It may be
+// called again. An appliance in a hurry gives the app no time to end by itself.
 func (r *running) stop(ctx context.Context) {
-	r.stopped.Do(func() { r.end(ctx) })
+	r.stopped.Do(func() {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(r.app.rush, cancel)()
+		r.end(ctx)
+	})
 }
 
 func (r *running) end(ctx context.Context) {

@@ -112,6 +112,14 @@ func (h *https) shutdown(ctx context.Context) error {
 	return h.server.Shutdown(ctx)
 }
 
+// cut ends the connections that are left.
+func (h *https) cut() error {
+	if h == nil {
+		return nil
+	}
+	return h.server.Close()
+}
+
 // close ends everything that is left.
 func (h *https) close() error {
 	if h == nil {

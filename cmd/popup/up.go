@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
+	"popup/internal/wire"
 	"popup/launcher"
 )
 
@@ -16,6 +21,8 @@ type upFlags struct {
 	config, root, listen string
 	app                  appFlags
 	verbose              bool
+	drain                time.Duration // 0: the launcher's own
+	hurry                <-chan struct{}
 }
 
 func newUpCommand() *cobra.Command {
@@ -28,10 +35,16 @@ data, installs packages, builds, starts, checks, serves, and pulls data on the a
 schedule until the end the config names. Its first line on standard output is
 "listening on http://HOST:PORT".
 
+Told to stop (Ctrl-C, or TERM) it answers what is asked right now, for at most 20 s, and
+ends the app; told again it ends the app at once. It exits 0 either way.
+
 --config takes what user-data wrote (an appliance config), an app.yaml, or a folder
 with one. Without it, ROOT/etc/popup/config.yaml is read.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			hurry, release := secondSignal(cmd.Context())
+			defer release()
+			f.hurry = hurry
 			return up(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -44,12 +57,18 @@ with one. Without it, ROOT/etc/popup/config.yaml is read.`,
 }
 
 func up(ctx context.Context, f upFlags, stdout, stderr io.Writer) error {
+	if err := (wire.Serve{Listen: f.listen}).Check(); err != nil {
+		return usageError{fmt.Errorf("--%w", err)}
+	}
 	root, err := filepath.Abs(f.root)
 	if err != nil {
 		return usageError{fmt.Errorf("find --root %s: %w", f.root, err)}
 	}
 	if f.config == "" {
 		f.config = filepath.Join(root, "etc/popup/config.yaml")
+		if _, err := os.Stat(f.config); errors.Is(err, fs.ErrNotExist) {
+			return usageError{fmt.Errorf("there is no %s; the text that popup userdata prints writes one, or give --config an app.yaml, a folder with one, or a shipped app like notice", f.config)}
+		}
 	}
 	plan, detected, err := readPlan(ctx, f.config, f.app)
 	if err != nil {
@@ -60,7 +79,7 @@ func up(ctx context.Context, f upFlags, stdout, stderr io.Writer) error {
 	}
 	return launcher.Run(ctx, launcher.Options{
 		Root: root, Listen: f.listen, Plan: plan, Version: version, Logger: newLogger(stderr, f.verbose),
-		Stdout: stdout, Catalogue: shippedFolder, PowerOff: powerOff(root, plan),
+		Stdout: stdout, Catalogue: shippedFolder, PowerOff: powerOff(root, plan), Drain: f.drain, Hurry: f.hurry,
 	})
 }
 
