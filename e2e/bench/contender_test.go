@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -95,9 +96,27 @@ func (c *commands) run(ctx context.Context, dir string, all [][]string, total *u
 type process struct {
 	cmd    *exec.Cmd
 	pid    int
-	said   bytes.Buffer
+	said   said
 	report *os.File
 	read   *json.Decoder
+}
+
+// said is what a program printed so far.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // measured starts argv below the program usage.

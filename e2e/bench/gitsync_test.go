@@ -31,18 +31,21 @@ func gitSyncs(program, usage string) func(testing.TB, task) contender {
 
 func (g *gitSync) path() string { return filepath.Join(g.task.dir, "current") }
 
-func (g *gitSync) touched() string { return filepath.Join(g.task.dir, "touched") }
+// syncs is how many it has done, cleaning up included.
+func (g *gitSync) syncs() int {
+	return strings.Count(g.process.said.String(), `"msg":"next sync"`)
+}
 
 func (g *gitSync) sync(ctx context.Context, times int) (usage, error) {
 	if g.process == nil {
 		argv := []string{g.program, "--repo", g.task.url, "--root", g.task.dir, "--link", "current", "--ref", "main", "--depth", "1",
-			"--period", "24h", "--sync-on-signal", "SIGHUP", "--touch-file", g.touched()}
+			"--period", "24h", "--sync-on-signal", "SIGHUP", "--verbose", "3"}
 		p, err := measured(context.WithoutCancel(ctx), g.usage, g.task.dir, append(g.task.env, "HOME="+g.task.dir), argv)
 		if err != nil {
 			return usage{}, err
 		}
 		g.process = p
-		if err := g.done(ctx, time.Time{}); err != nil {
+		if err := g.done(ctx, 1); err != nil {
 			return usage{}, err
 		}
 		used, err := ticks(p.pid)
@@ -53,11 +56,8 @@ func (g *gitSync) sync(ctx context.Context, times int) (usage, error) {
 		return usage{}, err
 	}
 	for range times {
-		info, err := os.Stat(g.touched())
-		if err != nil {
-			return usage{}, err
-		}
-		if err := errors.Join(syscall.Kill(g.process.pid, syscall.SIGHUP), g.done(ctx, info.ModTime())); err != nil {
+		count := g.syncs()
+		if err := errors.Join(syscall.Kill(g.process.pid, syscall.SIGHUP), g.done(ctx, count+1)); err != nil {
 			return usage{}, err
 		}
 	}
@@ -65,23 +65,20 @@ func (g *gitSync) sync(ctx context.Context, times int) (usage, error) {
 	return usage{CPU: after - before}, err
 }
 
-// done waits until a sync that began after last is over.
-func (g *gitSync) done(ctx context.Context, last time.Time) error {
+// done waits until count syncs are over.
+func (g *gitSync) done(ctx context.Context, count int) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
-	for {
-		if info, err := os.Stat(g.touched()); err == nil && info.ModTime().After(last) {
-			<-time.After(pause) // it has a few more lines to log
-			return nil
-		}
+	for g.syncs() < count {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for git-sync: %w: %s", ctx.Err(), g.process.said.String())
 		case <-look.C:
 		}
 	}
+	return nil
 }
 
 func (g *gitSync) end() (int64, error) {
