@@ -20,16 +20,6 @@ type address struct {
 
 func (a address) local() bool { return a.scheme == "file" }
 
-// hostPort takes the host apart; port 0 is the scheme's own.
-func (a address) hostPort() (host string, port int) {
-	i := strings.LastIndexByte(a.host, ':')
-	if i < 0 || strings.HasSuffix(a.host, "]") {
-		return a.host, 0
-	}
-	port, _ = strconv.Atoi(a.host[i+1:]) // url.Parse let only digits through
-	return a.host[:i], port
-}
-
 var (
 	scpForm    = regexp.MustCompile(`^(?:([A-Za-z0-9_][A-Za-z0-9_.-]*)@)?([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\]):([^:].*)$`)
 	sshUser    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)

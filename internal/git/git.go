@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 	"popup/internal/meter"
 	"popup/internal/tree"
 )
@@ -101,22 +100,6 @@ func (r *Remote) Fetch(ctx context.Context, commit, have Commit, w *tree.Writer)
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	return r.explain(ctx, "fetch "+short(commit)+" of", r.fetch(ctx, commit, have, w))
-}
-
-func (r *Remote) refs(ctx context.Context) (_ references, err error) {
-	if r.address.local() {
-		return r.localRefs()
-	}
-	s, err := r.connectSSH(ctx, maxAdvert)
-	if err != nil {
-		return references{}, err
-	}
-	defer s.Close() //nolint:errcheck // what counts was read
-	adv, err := advertises(s.out)
-	if err != nil {
-		return references{}, s.cause(err)
-	}
-	return advertised(adv), nil
 }
 
 // pack has the server send a commit with its tree, without its history, and with

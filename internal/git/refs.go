@@ -1,6 +1,7 @@
 package git
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
 // references are the names a repository has, each with what it points at.
@@ -15,6 +17,56 @@ type references struct {
 	head   plumbing.Hash // zero: HEAD names a branch that does not exist
 	ids    map[string]plumbing.Hash
 	peeled map[string]plumbing.Hash // of annotated tags: the commit
+}
+
+// find asks for the references that may be meant, and for all of them only to say
+// which there are.
+func (r *Remote) find(ctx context.Context, ref string) (Commit, error) {
+	if r.http == nil {
+		refs, err := r.refs(ctx)
+		if err != nil {
+			return "", err
+		}
+		return refs.resolve(ref)
+	}
+	s, err := r.connectHTTP(maxAdvert)
+	if err != nil {
+		return "", err
+	}
+	if prefixes := prefixesOf(ref); prefixes != nil {
+		refs, err := s.list(ctx, prefixes)
+		if err != nil {
+			return "", err
+		}
+		if commit, err := refs.resolve(ref); err == nil {
+			return commit, nil
+		}
+	}
+	refs, err := s.list(ctx, []string{"HEAD", "refs/heads/", "refs/tags/"})
+	if err != nil {
+		return "", err
+	}
+	if refs.head.IsZero() && len(refs.ids) == 0 {
+		return "", transport.ErrEmptyRemoteRepository
+	}
+	return refs.resolve(ref)
+}
+
+// refs asks for all references.
+func (r *Remote) refs(ctx context.Context) (_ references, err error) {
+	if r.address.local() {
+		return r.localRefs()
+	}
+	s, err := r.connectSSH(ctx, maxAdvert)
+	if err != nil {
+		return references{}, err
+	}
+	defer s.Close() //nolint:errcheck // what counts was read
+	adv, err := advertises(s.out)
+	if err != nil {
+		return references{}, s.cause(err)
+	}
+	return advertised(adv), nil
 }
 
 func advertised(adv *packp.AdvRefs) references {
