@@ -18,6 +18,7 @@ type packRequest struct {
 	want    Commit
 	have    []Commit // what of them is not sent again, and may be what a thin pack builds on
 	shallow bool     // of each have there is that one commit here, and nothing before it
+	whole   bool     // no object in it is to build on one that is not sent
 	depth   int      // how many commits deep; 0: all there is
 	filter  string   // what to leave out, like tree:0; errNoFilter where the server cannot
 	limit   int64    // bytes the server may send; 0: the options' limits
@@ -69,7 +70,10 @@ func (q packRequest) args(features []string) ([]string, error) {
 			return nil, err
 		}
 	}
-	args := append([]string{"thin-pack", "no-progress", "ofs-delta"}, q.lines()...)
+	args := append([]string{"no-progress", "ofs-delta"}, q.lines()...)
+	if !q.whole {
+		args = append(args, "thin-pack")
+	}
 	return append(append(args, "want "+string(q.want)), q.haves()...), nil
 }
 
@@ -90,7 +94,7 @@ func (q packRequest) encode(adv *packp.AdvRefs) ([]byte, error) {
 		band = capability.Sideband
 	}
 	for _, c := range []capability.Capability{band, capability.ThinPack, capability.OFSDelta, capability.NoProgress, capability.Shallow, capability.Filter} {
-		if adv.Capabilities.Supports(c) && (c != capability.Filter || q.filter != "") {
+		if adv.Capabilities.Supports(c) && (c != capability.Filter || q.filter != "") && (c != capability.ThinPack || !q.whole) {
 			use = append(use, c.String())
 		}
 	}
