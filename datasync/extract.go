@@ -110,34 +110,26 @@ var (
 const maxWindow = 64 << 20
 
 // unpack reads an archive of any kind, told by its first bytes.
-func unpack(ctx context.Context, f *os.File, w *tree.Writer, limits tree.Limits) error {
-	start := make([]byte, 512)
-	n, err := io.ReadFull(f, start)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return err
-	}
-	start = start[:n]
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
+func unpack(ctx context.Context, from io.Reader, w *tree.Writer, limits tree.Limits) error {
+	r := bufio.NewReaderSize(from, 64<<10)
+	start, err := r.Peek(blockSize)
+	if err != nil && err != io.EOF {
 		return err
 	}
 	has := func(magic string) bool { return bytes.HasPrefix(start, []byte(magic)) }
 	switch {
-	case n == 0:
+	case len(start) == 0:
 		return errors.New("it is empty")
 	case has("PK\x03\x04"), has("PK\x05\x06"):
-		info, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		return unzip(ctx, f, info.Size(), w)
+		return unzipStream(ctx, from, r, w)
 	case has("\x1f\x8b"):
-		z, err := gzip.NewReader(bufio.NewReader(f))
+		z, err := gzip.NewReader(r)
 		if err != nil {
 			return err
 		}
 		return errors.Join(untar(ctx, z, w, limits), z.Close())
 	case has("\x28\xb5\x2f\xfd"):
-		z, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return err
 		}
@@ -145,8 +137,8 @@ func unpack(ctx context.Context, f *os.File, w *tree.Writer, limits tree.Limits)
 		return untar(ctx, z, w, limits)
 	case has("\xfd7zXZ\x00"), has("BZh"):
 		return errors.New("it is compressed by xz or bzip2, which is not read here; make it a tar.gz or tar.zst")
-	case n >= 262 && string(start[257:262]) == "ustar":
-		return untar(ctx, bufio.NewReader(f), w, limits)
+	case len(start) >= 262 && string(start[257:262]) == "ustar":
+		return untar(ctx, r, w, limits)
 	}
 	return errNotArchive
 }

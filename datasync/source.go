@@ -35,17 +35,19 @@ type SourceOptions struct {
 	Logger      *slog.Logger // nil: nothing is logged
 }
 
-// NewSource opens what spec names: a git repository, a folder, or
-// "catalogue:ID[/FOLDER]". A local folder that is no git repository is a folder
+// NewSource opens what spec names: a git repository, a bucket, an archive, a folder,
+// or "catalogue:ID[/FOLDER]". A local folder that is no git repository is a folder
 // whatever its kind. What is not there yet is not an error: Head says so.
 func NewSource(spec wire.Source, opts SourceOptions) (Source, error) {
 	limits := tree.Limits{Bytes: opts.MaxBytes, Files: opts.MaxFiles}
 	switch spec.Kind {
 	case "", kindGit, kindFolder:
-	case kindS3, kindHTTPS:
-		return nil, fmt.Errorf("open source: data from %s is not read by this version; it reads git repositories and folders", spec.Kind)
+	case kindS3:
+		return newS3(spec, opts, limits)
+	case kindHTTPS:
+		return newHTTPS(spec, opts, limits)
 	default:
-		return nil, fmt.Errorf("open source: there is no source of the kind %s; write git or folder", strconv.Quote(spec.Kind))
+		return nil, fmt.Errorf("open source: there is no source of the kind %s; write git, s3, https or folder", strconv.Quote(spec.Kind))
 	}
 	if rest, ok := strings.CutPrefix(spec.URL, wire.CataloguePrefix); ok {
 		return newShipped(rest, limits, opts.Catalogue)

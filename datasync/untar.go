@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"popup/internal/tree"
 )
@@ -18,7 +19,7 @@ const (
 
 // untar writes what a tar holds, as tar x would.
 func untar(ctx context.Context, from io.Reader, w *tree.Writer, limits tree.Limits) error {
-	stream := &meter{from: from, left: limits.Bytes + overheadEach*int64(limits.Files) + overheadWhole, limit: limits.Bytes}
+	stream := &tarStream{from: from, left: limits.Bytes + overheadEach*int64(limits.Files) + overheadWhole, limit: limits.Bytes}
 	for r := tar.NewReader(stream); ; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -74,16 +75,16 @@ func badTar(err error) error {
 
 const blockSize = 512
 
-// A meter bounds what a stream unpacks to, and counts the zero bytes it ends with:
+// A tarStream bounds what a stream unpacks to, and counts the zero bytes it ends with:
 // a tar ends with blocks of them.
-type meter struct {
+type tarStream struct {
 	from  io.Reader
 	left  int64
 	limit int64
 	zeros int
 }
 
-func (m *meter) Read(p []byte) (int, error) {
+func (m *tarStream) Read(p []byte) (int, error) {
 	n, err := m.from.Read(p)
 	if m.left -= int64(n); m.left < 0 {
 		return n, &tree.LimitError{What: "bytes", Limit: m.limit}

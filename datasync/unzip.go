@@ -7,9 +7,32 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 
 	"popup/internal/tree"
 )
+
+// unzipStream reads a zip from a file, or from what is written to one first: a zip's
+// list of contents stands at its end. buffered reads all of from.
+func unzipStream(ctx context.Context, from, buffered io.Reader, w *tree.Writer) (err error) {
+	if f, ok := from.(*os.File); ok {
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		return unzip(ctx, f, info.Size(), w)
+	}
+	f, _, err := w.Temp()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	size, err := io.Copy(f, buffered)
+	if err != nil {
+		return err
+	}
+	return unzip(ctx, f, size, w)
+}
 
 // unzip writes what a zip holds. The sizes it says of itself are not believed.
 func unzip(ctx context.Context, from io.ReaderAt, size int64, w *tree.Writer) error {

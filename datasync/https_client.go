@@ -1,0 +1,112 @@
+package datasync
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"popup/internal/git"
+	"popup/internal/meter"
+)
+
+// Times that bound what is read over HTTP. The caller's context may end it earlier.
+const (
+	connectTimeout = 10 * time.Second
+	stallTimeout   = 30 * time.Second // without a byte from the server
+	askTimeout     = time.Minute
+	loadTimeout    = time.Hour
+)
+
+var errStalled = errors.New("the server sent nothing for too long")
+
+// A httpGuard keeps connections between polls, and ends an answer that stalls.
+type httpGuard struct {
+	base  *http.Transport
+	stall time.Duration
+	meter meter.Meter
+}
+
+func newHTTPGuard(opts SourceOptions) *httpGuard {
+	dial := opts.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	g := &httpGuard{stall: stallTimeout}
+	g.base = &http.Transport{
+		DialContext: g.meter.Dial(func(ctx context.Context, network, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+			defer cancel()
+			return dial(ctx, network, address)
+		}),
+		TLSHandshakeTimeout: connectTimeout, ResponseHeaderTimeout: stallTimeout, MaxResponseHeaderBytes: 64 << 10,
+		ForceAttemptHTTP2: true, MaxIdleConnsPerHost: readAhead, IdleConnTimeout: 10 * time.Minute,
+		DisableCompression: true, // what is stored is what is wanted
+	}
+	if opts.DialContext == nil {
+		g.base.Proxy = http.ProxyFromEnvironment
+	}
+	return g
+}
+
+func (g *httpGuard) RoundTrip(req *http.Request) (*http.Response, error) {
+	g.meter.Requests(1)
+	ctx, cancel := context.WithCancelCause(req.Context())
+	res, err := g.base.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	res.Body = &guardedBody{from: res.Body, stall: g.stall, cancel: cancel}
+	return res, nil
+}
+
+// A guardedBody is read only while bytes come.
+type guardedBody struct {
+	from   io.ReadCloser
+	stall  time.Duration
+	cancel context.CancelCauseFunc
+}
+
+func (b *guardedBody) Read(p []byte) (int, error) {
+	stalled := time.AfterFunc(b.stall, func() { b.cancel(errStalled) })
+	n, err := b.from.Read(p)
+	if !stalled.Stop() && err != nil && err != io.EOF {
+		err = errStalled
+	}
+	return n, err
+}
+
+func (b *guardedBody) Close() error {
+	b.cancel(nil) // what is left is not read: it may be without end
+	return b.from.Close()
+}
+
+// maxCredentials bounds a credentials file.
+const maxCredentials = 64 << 10
+
+// readCredentials reads what to sign in with, at every use: it may have been
+// rotated. Its content is never put into an error.
+func readCredentials(file string) (text string, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", unreadable(err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	all, err := io.ReadAll(io.LimitReader(f, maxCredentials))
+	if err != nil {
+		return "", unreadable(err)
+	}
+	if text = strings.TrimSpace(string(all)); text == "" {
+		return "", &git.Error{Class: git.Credentials, Why: "the credentials file is empty", Retry: true}
+	}
+	return text, nil
+}
+
+func unreadable(err error) error {
+	return &git.Error{Class: git.Credentials, Err: err, Why: "the credentials file cannot be read: " + err.Error(), Retry: true}
+}

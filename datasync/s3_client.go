@@ -1,0 +1,139 @@
+package datasync
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"popup/internal/git"
+	"popup/internal/wire"
+)
+
+// s3Calls are the calls of a client that are made. They are functions, because a
+// client in an interface keeps all of its hundred calls in the binary.
+type s3Calls struct {
+	list func(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error)
+	get  func(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
+}
+
+const defaultRegion = "us-east-1"
+
+// getAttempts is how often one object is asked for in a fetch.
+const getAttempts = 3
+
+func newS3Calls(spec wire.Source, guard *httpGuard) (s3Calls, error) {
+	endpoint := cmp.Or(spec.Endpoint, os.Getenv("AWS_ENDPOINT_URL_S3"), os.Getenv("AWS_ENDPOINT_URL"))
+	opts := s3.Options{
+		Region:      cmp.Or(spec.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion),
+		Credentials: aws.AnonymousCredentials{},
+		HTTPClient: &http.Client{Transport: guard,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		// Gateways other than Amazon's do not know trailing checksums.
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
+		RetryMaxAttempts:           getAttempts,
+	}
+	opts.DisableS3ExpressSessionAuth = aws.Bool(true)
+	if endpoint != "" {
+		if err := checkEndpoint(endpoint); err != nil {
+			return s3Calls{}, err
+		}
+		opts.BaseEndpoint, opts.UsePathStyle = aws.String(endpoint), true
+	}
+	if keys := (s3Keys{file: spec.CredentialsFile, profile: os.Getenv("AWS_PROFILE")}); keys.signsIn() {
+		opts.Credentials = keys
+	}
+	client := s3.New(opts)
+	return s3Calls{list: client.ListObjectsV2, get: client.GetObject}, nil
+}
+
+// checkEndpoint does not repeat what it refuses: it may hold a password.
+func checkEndpoint(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery+u.Fragment != "":
+		return errors.New("the endpoint is not the address of a server; write one like https://s3.example.org")
+	case u.User != nil:
+		return errors.New("the endpoint carries a user name or a password, which everybody who reads it would have; use a credentials file")
+	}
+	return nil
+}
+
+// once keeps the SDK from asking again: whoever polls has a schedule for that.
+func once(o *s3.Options) { o.Retryer = aws.NopRetryer{} }
+
+// s3Fault says what the answers of S3 mean. Other errors stay as they are.
+func s3Fault(err error) error {
+	var answer *smithyhttp.ResponseError
+	var api smithy.APIError
+	if !errors.As(err, &answer) || answer.Response == nil || answer.HTTPStatusCode() == 0 {
+		return err
+	}
+	code, said, status := "", "", answer.HTTPStatusCode()
+	if errors.As(err, &api) {
+		code, said = api.ErrorCode(), api.ErrorMessage()
+	}
+	after := askedToWait(answer.Response.Header, time.Now())
+	if code == "NoSuchKey" || status == http.StatusPreconditionFailed || status == http.StatusNotFound && code != "NoSuchBucket" {
+		return ErrMoved
+	}
+	if e, ok := s3Faults[code]; ok {
+		e.Err, e.After = err, after
+		if e.Class == "" {
+			e.Class = git.Other
+		}
+		if region := answer.Response.Header.Get("X-Amz-Bucket-Region"); e.Why == wrongRegion && region != "" {
+			e.Hint = "set region to " + strconv.Quote(region)
+		}
+		return &e
+	}
+	e := classifyStatus(&statusError{status, after})
+	if e.Err = err; said != "" {
+		e.Why = fmt.Sprintf("the server answered %d %s: %s", status, code, said)
+	}
+	return &e
+}
+
+const wrongRegion = "the bucket is in another region"
+
+var (
+	refusedKeys = git.Error{Class: git.Credentials, Why: "the access key is refused", Hint: "renew what is in the credentials file"}
+	comeLess    = git.Error{Class: git.RateLimited, Why: "the server asks us to come less often", Hint: "ask less often", Retry: true}
+	otherRegion = git.Error{Why: wrongRegion, Hint: "set the region, and the endpoint where it is not Amazon's"}
+	wrongClock  = git.Error{Class: git.Clock, Why: "the server's clock and ours are more than 15 minutes apart",
+		Hint: "set this machine's clock, by NTP", Retry: true}
+)
+
+// s3Faults are the error codes of S3 that have a sentence of their own.
+var s3Faults = map[string]git.Error{
+	"NoSuchBucket":      {Class: classNotFound, Why: "there is no such bucket", Hint: "check its name, and the endpoint"},
+	"InvalidBucketName": {Class: classNotFound, Why: "the server takes no bucket of that name", Hint: "check its name"},
+	"AccessDenied": {Class: git.Credentials, Why: "access denied",
+		Hint: "allow s3:ListBucket on the bucket and s3:GetObject on its objects to the key in the credentials file, or to everybody"},
+	"AllAccessDisabled":            {Class: git.Credentials, Why: "the bucket's owner turned off all access to it"},
+	"InvalidAccessKeyId":           refusedKeys,
+	"SignatureDoesNotMatch":        refusedKeys,
+	"InvalidToken":                 refusedKeys,
+	"ExpiredToken":                 refusedKeys,
+	"RequestTimeTooSkewed":         wrongClock,
+	"RequestExpired":               wrongClock,
+	"SlowDown":                     comeLess,
+	"ServiceUnavailable":           comeLess,
+	"TooManyRequests":              comeLess,
+	"ThrottlingException":          comeLess,
+	"RequestLimitExceeded":         comeLess,
+	"PermanentRedirect":            otherRegion,
+	"TemporaryRedirect":            otherRegion,
+	"AuthorizationHeaderMalformed": otherRegion,
+	"InvalidObjectState":           {Class: git.Content, Why: "an object is in an archive class, from which it must be restored first"},
+}
