@@ -25,6 +25,16 @@ type Loaded struct {
 	Detected string
 }
 
+// Given says which of an app's sources are named by whoever launches it, so that
+// what the manifest names instead does not matter.
+type Given struct{ Service, Data bool }
+
+// foreign says whether a manifest came from a server, and what of it is replaced.
+type foreign struct {
+	distant bool
+	given   Given
+}
+
 // Load reads the manifest of a file, or of a folder with an app.yaml. A folder
 // without one is looked at instead, and Loaded.Detected says what was seen. The
 // error is Problems when the manifest is at fault, and not when reading failed.
@@ -38,23 +48,24 @@ func Load(name string) (Loaded, error) {
 		return Loaded{}, fmt.Errorf("read manifest: %w", err)
 	}
 	if info.IsDir() {
-		return loadFolder(dir, filepath.Join(name, FileName), filepath.Base(dir), "")
+		return loadFolder(dir, filepath.Join(name, FileName), filepath.Base(dir), "", foreign{})
 	}
 	dir, base := filepath.Split(dir)
-	return inFolder(dir, func(folder fs.FS) (Loaded, error) { return readManifest(folder, base, name, false) })
+	return inFolder(dir, func(folder fs.FS) (Loaded, error) { return readManifest(folder, base, name, foreign{}) })
 }
 
 // LoadCheckout reads the manifest of dir, a checkout of repository (its address,
 // with or without #REF): its app.yaml, else the one the catalogue has for that repository, else what is detected.
 // Files are named in messages as they are in the repository. A manifest from a
-// server may not name folders of this machine.
-func LoadCheckout(dir, repository string) (Loaded, error) {
+// server may not name folders of this machine, but where given replaces them.
+func LoadCheckout(dir, repository string, given Given) (Loaded, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return Loaded{}, fmt.Errorf("read manifest: %w", err)
 	}
 	repository, _, _ = strings.Cut(repository, "#")
-	return loadFolder(dir, FileName, repositoryName(repository), repository)
+	distant := IsRemote(repository) && !strings.HasPrefix(repository, "file:")
+	return loadFolder(dir, FileName, repositoryName(repository), repository, foreign{distant, given})
 }
 
 // repositoryName is the last part of a repository's address.
@@ -64,10 +75,9 @@ func repositoryName(repository string) string {
 }
 
 // loadFolder reads the manifest of a folder that is called name; file is what its app.yaml is called in messages.
-func loadFolder(dir, file, name, repository string) (Loaded, error) {
+func loadFolder(dir, file, name, repository string, from foreign) (Loaded, error) {
 	return inFolder(dir, func(folder fs.FS) (Loaded, error) {
-		distant := IsRemote(repository) && !strings.HasPrefix(repository, "file:")
-		loaded, err := readManifest(folder, FileName, file, distant)
+		loaded, err := readManifest(folder, FileName, file, from)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return loaded, err
 		}
@@ -92,12 +102,12 @@ func inFolder(dir string, load func(fs.FS) (Loaded, error)) (loaded Loaded, err 
 	return loaded, err
 }
 
-func readManifest(folder fs.FS, name, file string, distant bool) (Loaded, error) {
+func readManifest(folder fs.FS, name, file string, from foreign) (Loaded, error) {
 	text, err := readBounded(folder, name)
 	if err != nil {
 		return Loaded{}, fmt.Errorf("read %s: %w", file, err)
 	}
-	m, err := parse(file, text, distant)
+	m, err := parse(file, text, from)
 	if err != nil {
 		return Loaded{}, err
 	}

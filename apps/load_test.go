@@ -87,7 +87,7 @@ func TestLoadRefusesWhatIsNoFile(t *testing.T) {
 
 func TestLoadCheckout(t *testing.T) {
 	bare := folder(t, "tmp-123", map[string]string{"open_qa.php": "<?php"})
-	got, err := LoadCheckout(bare, "git@github.com:eucalyptus/open-qa.git")
+	got, err := LoadCheckout(bare, "git@github.com:eucalyptus/open-qa.git", Given{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,19 +97,19 @@ func TestLoadCheckout(t *testing.T) {
 	}
 
 	own := folder(t, "tmp-123", map[string]string{FileName: plainManifest})
-	got, err = LoadCheckout(own, "https://github.com/eucalyptus/open-qa")
+	got, err = LoadCheckout(own, "https://github.com/eucalyptus/open-qa", Given{})
 	if err != nil || got.ID != "board" || got.Shipped != "" || got.File != FileName {
 		t.Errorf("its own manifest comes first: %+v, %v", got, err)
 	}
 
 	site := folder(t, "tmp-123", map[string]string{"index.html": "x"})
-	got, err = LoadCheckout(site, "https://example.org/owner/my-site.git")
+	got, err = LoadCheckout(site, "https://example.org/owner/my-site.git", Given{})
 	if err != nil || got.ID != "my-site" || got.Name != "My site" {
 		t.Errorf("named after the repository: %+v, %v", got, err)
 	}
 
 	wrong := folder(t, "tmp-123", map[string]string{FileName: "id: 5\n"})
-	_, err = LoadCheckout(wrong, "https://example.org/x")
+	_, err = LoadCheckout(wrong, "https://example.org/x", Given{})
 	if err == nil || !strings.HasPrefix(err.Error(), "app.yaml:1:1: ") {
 		t.Errorf("the temporary folder is named: %v", err)
 	}
@@ -119,10 +119,10 @@ func TestLoadCheckout(t *testing.T) {
 func TestAManifestFromAServerNamesNoFolderHere(t *testing.T) {
 	text := plainManifest + "service: {repository: 'file:///etc'}\ndata: {source: folder, url: /etc, mount: d}\n"
 	dir := folder(t, "x", map[string]string{FileName: text})
-	if _, err := LoadCheckout(dir, "file:///srv/git/x"); err != nil {
+	if _, err := LoadCheckout(dir, "file:///srv/git/x", Given{}); err != nil {
 		t.Errorf("a local repository may: %v", err)
 	}
-	_, err := LoadCheckout(dir, "https://example.org/x")
+	_, err := LoadCheckout(dir, "https://example.org/x", Given{})
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -131,8 +131,18 @@ func TestAManifestFromAServerNamesNoFolderHere(t *testing.T) {
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Error(diff)
 	}
+	for _, c := range []struct {
+		given Given
+		lines int
+	}{{Given{Service: true}, 1}, {Given{Data: true}, 1}, {Given{Service: true, Data: true}, 0}} {
+		_, err := LoadCheckout(dir, "https://example.org/x", c.given)
+		var problems Problems
+		if errors.As(err, &problems); len(problems) != c.lines {
+			t.Errorf("where %+v replaces what it names: %v", c.given, err)
+		}
+	}
 	dir = folder(t, "x", map[string]string{FileName: plainManifest + "data: {source: folder, url: sample, mount: d}\n"})
-	if _, err := LoadCheckout(dir, "https://example.org/x"); err != nil {
+	if _, err := LoadCheckout(dir, "https://example.org/x", Given{}); err != nil {
 		t.Errorf("a folder beside the manifest: %v", err)
 	}
 }

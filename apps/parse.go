@@ -28,10 +28,10 @@ const (
 //
 // What is read is plain YAML: one document, without anchors, aliases and tags,
 // so that a few bytes cannot stand for many.
-func Parse(name string, text []byte) (Manifest, error) { return parse(name, text, false) }
+func Parse(name string, text []byte) (Manifest, error) { return parse(name, text, foreign{}) }
 
-// parse is Parse; a distant manifest came from a server, and names nothing of this machine.
-func parse(name string, text []byte, distant bool) (Manifest, error) {
+// parse is Parse; a manifest from a server names nothing of this machine.
+func parse(name string, text []byte, from foreign) (Manifest, error) {
 	var m Manifest
 	body, problem := readYAML(text)
 	if problem != nil {
@@ -41,8 +41,8 @@ func parse(name string, text []byte, distant bool) (Manifest, error) {
 	d := newDecoder()
 	d.document(body, &m)
 	d.add(m.problems())
-	if distant {
-		d.add(m.localSources())
+	if from.distant {
+		d.add(m.localSources(from.given))
 	}
 	if err := d.problems.first(maxProblems, name); err != nil {
 		return Manifest{}, err

@@ -96,7 +96,7 @@ func (c *checker) state(s State, data *Data) {
 
 // localSources refuses what a manifest from a server must not name: folders of
 // the machine that reads it, which would be copied and shown.
-func (m Manifest) localSources() Problems {
+func (m Manifest) localSources(given Given) Problems {
 	c := &checker{}
 	refuse := func(field, address string) {
 		if isFolder(address) || strings.HasPrefix(address, "file:") {
@@ -104,8 +104,10 @@ func (m Manifest) localSources() Problems {
 				"name a repository that can be fetched, or take the manifest from a folder here")
 		}
 	}
-	refuse("service.repository", m.Service.Repository)
-	if m.Data != nil {
+	if !given.Service {
+		refuse("service.repository", m.Service.Repository)
+	}
+	if m.Data != nil && !given.Data {
 		refuse("data.repository", m.Data.Repository)
 		refuse("data.url", m.Data.URL)
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,11 +21,12 @@ type fetchFunc func(ctx context.Context, address string) (dir string, cleanup fu
 func newCheckCommand(fetch fetchFunc) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "check [DIR|URL|FILE]",
+		Use:   "check [DIR|URL|FILE|APP]",
 		Short: "find every problem of an app's manifest",
-		Long: `check reads the app.yaml of a folder (by default this one), of a repository, or a file,
-and prints every problem, each with its line and column. Where there is no app.yaml it
-says what was detected. Exit code 2 says that there are problems.`,
+		Long: `check reads the app.yaml of a folder (by default this one), of a repository, of an app
+that ships with popup, or a file, and prints every problem, each with its line and column.
+In a folder it looks for what is served, too. Where there is no app.yaml it says what was
+detected. Exit code 2 says that there are problems.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			loaded, err := loadArgument(cmd.Context(), firstOr(args, "."), fetch)
@@ -41,17 +44,48 @@ func firstOr(args []string, otherwise string) string {
 	return otherwise
 }
 
-// loadArgument reads the manifest that a folder, a file or a repository has.
-func loadArgument(ctx context.Context, arg string, fetch fetchFunc) (apps.Loaded, error) {
-	if !apps.IsRemote(arg) {
-		return apps.Load(arg)
+// loadArgument reads the manifest that a folder, a file, a repository or a shipped
+// app has, and looks for the files it serves, but for a file alone.
+func loadArgument(ctx context.Context, arg string, fetch fetchFunc) (loaded apps.Loaded, err error) {
+	if apps.IsRemote(arg) {
+		dir, cleanup, err := fetchArgument(ctx, arg, fetch)
+		if err != nil {
+			return apps.Loaded{}, err
+		}
+		defer cleanup()
+		if loaded, err = apps.LoadCheckout(dir, arg, apps.Given{}); err != nil {
+			return loaded, err
+		}
+		return loaded, checkFolder(loaded, dir, arg)
 	}
-	dir, cleanup, err := fetchArgument(ctx, arg, fetch)
+	info, err := os.Stat(arg)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if loaded, err = apps.LoadShipped(apps.AppID(arg)); err != nil {
+			return loaded, noSuchApp(arg)
+		}
+		folder, err := apps.ShippedFS(loaded.Shipped)
+		if err != nil {
+			return loaded, err
+		}
+		return loaded, loaded.CheckFiles(folder, "")
+	case err != nil:
+		return loaded, fmt.Errorf("read manifest: %w", err)
+	}
+	if loaded, err = apps.Load(arg); err != nil || !info.IsDir() {
+		return loaded, err
+	}
+	return loaded, checkFolder(loaded, arg, "")
+}
+
+// checkFolder looks for what is served in dir, which no link leads out of.
+func checkFolder(loaded apps.Loaded, dir, repository string) error {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return apps.Loaded{}, err
+		return fmt.Errorf("look for what is served: %w", err)
 	}
-	defer cleanup()
-	return apps.LoadCheckout(dir, arg)
+	repository, _, _ = strings.Cut(repository, "#")
+	return errors.Join(loaded.CheckFiles(root.FS(), repository), root.Close())
 }
 
 // fetchArgument fetches a repository named on the command line.

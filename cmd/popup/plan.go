@@ -15,6 +15,7 @@ import (
 	"popup/apps"
 	"popup/datasync"
 	"popup/internal/wire"
+	"popup/launcher/ending"
 	"popup/userdata"
 )
 
@@ -31,6 +32,9 @@ func (f *appFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.zone, "zone", "", "time zone of --until, like Europe/Zurich (default UTC)")
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "KEY=VALUE, a setting of the app; may be given again")
 }
+
+// given tells which of the manifest's sources the flags replace.
+func (f appFlags) given() apps.Given { return apps.Given{Service: f.service != "", Data: f.data != ""} }
 
 // overrides turns the flags into what a plan is made with.
 func (f appFlags) overrides() (userdata.Overrides, error) {
@@ -79,7 +83,7 @@ func readPlan(ctx context.Context, config string, f appFlags) (plan wire.Plan, d
 		if plan, err = userdata.DecodePlan(text); err != nil {
 			return plan, "", usageError{fmt.Errorf("read %s: %w", config, err)}
 		}
-		if err := plan.Serve.Check(); err != nil {
+		if err := checkPlan(plan); err != nil {
 			return plan, "", usageError{fmt.Errorf("read %s: %w", config, err)}
 		}
 		return plan, "", nil
@@ -88,7 +92,7 @@ func readPlan(ctx context.Context, config string, f appFlags) (plan wire.Plan, d
 	if err != nil {
 		return plan, "", err
 	}
-	loaded, origin, err := loadApp(ctx, config)
+	loaded, origin, err := loadApp(ctx, config, f.given())
 	if err != nil {
 		return plan, "", err
 	}
@@ -104,7 +108,7 @@ func readPlan(ctx context.Context, config string, f appFlags) (plan wire.Plan, d
 
 // loadApp reads the manifest of an app that is named by a path, an address, or
 // the id of a shipped one.
-func loadApp(ctx context.Context, name string) (apps.Loaded, userdata.Origin, error) {
+func loadApp(ctx context.Context, name string, given apps.Given) (apps.Loaded, userdata.Origin, error) {
 	if _, err := os.Stat(name); err == nil {
 		loaded, err := apps.Load(name)
 		if err != nil {
@@ -118,20 +122,41 @@ func loadApp(ctx context.Context, name string) (apps.Loaded, userdata.Origin, er
 		return loaded, userdata.Origin{Shipped: id}, err
 	}
 	if !apps.IsRemote(name) {
-		return apps.Loaded{}, userdata.Origin{}, usageError{fmt.Errorf("%s is not a file, a folder, a repository address, or the id of a shipped app", name)}
+		return apps.Loaded{}, userdata.Origin{}, noSuchApp(name)
 	}
-	return loadRepository(ctx, name)
+	return loadRepository(ctx, name, given)
+}
+
+// noSuchApp says what name might have been meant to be.
+func noSuchApp(name string) error {
+	hint := ""
+	var problems apps.Problems
+	if _, err := apps.LoadShipped(apps.AppID(name)); errors.As(err, &problems) {
+		hint = "; " + problems[0].Hint
+	}
+	return usageError{fmt.Errorf("%s is neither a folder, a file, a repository's address nor an app that ships with popup%s", name, hint)}
+}
+
+// checkPlan tells what keeps a plan from ever being served: what NewPlan would
+// not have made, for those who write or change one by hand.
+func checkPlan(plan wire.Plan) error {
+	errs := []error{userdata.CheckPlan(plan)}
+	if plan.End != nil {
+		_, err := ending.ParseEnd(*plan.End)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // loadRepository reads the manifest in a repository.
-func loadRepository(ctx context.Context, address string) (apps.Loaded, userdata.Origin, error) {
+func loadRepository(ctx context.Context, address string, given apps.Given) (apps.Loaded, userdata.Origin, error) {
 	dir, cleanup, err := fetchRepository(ctx, address)
 	if err != nil {
 		return apps.Loaded{}, userdata.Origin{}, err
 	}
 	defer cleanup()
 	repository, _, _ := strings.Cut(address, "#")
-	loaded, err := apps.LoadCheckout(dir, repository)
+	loaded, err := apps.LoadCheckout(dir, repository, given)
 	return loaded, userdata.Origin{Repository: address}, err
 }
 

@@ -78,7 +78,7 @@ func (f machineFlags) render(ctx context.Context, app string, stderr io.Writer) 
 	if err != nil {
 		return nil, wire.Plan{}, err
 	}
-	loaded, origin, err := loadApp(ctx, app)
+	loaded, origin, err := loadApp(ctx, app, f.app.given())
 	if err != nil {
 		return nil, wire.Plan{}, err
 	}

@@ -1,0 +1,42 @@
+package userdata
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"popup/apps"
+	"popup/internal/wire"
+)
+
+// CheckPlan tells everything in a plan that was read, and not made by NewPlan,
+// that no instance could ever serve: a machine would only find out again and
+// again. Its end is not looked at.
+func CheckPlan(plan wire.Plan) error {
+	errs := []error{plan.Serve.Check(), plan.Manifest.Validate(), checkSource("service", plan.Service)}
+	if plan.Data != nil {
+		errs = append(errs, checkSource("data", *plan.Data))
+	}
+	if plan.Manifest.Data != nil && plan.Data == nil {
+		errs = append(errs, errors.New("the manifest shows data, and the plan does not say where it comes from; add data: {url: ...}"))
+	}
+	_, err := plan.Manifest.ResolveSettings(plan.Settings)
+	return errors.Join(append(errs, err)...)
+}
+
+// checkSource knows git repositories and folders; what else there is says itself
+// what is wrong with its address.
+func checkSource(field string, s wire.Source) error {
+	switch {
+	case s.URL == "":
+		return fmt.Errorf("%s has no url; write a repository's address", field)
+	case s.Kind == apps.SourceFolder && !filepath.IsAbs(s.URL) && !strings.HasPrefix(s.URL, wire.CataloguePrefix):
+		return fmt.Errorf("%s.url %q is not the absolute path of a folder", field, s.URL)
+	case s.Kind == "" || s.Kind == apps.SourceGit:
+		if err := apps.CheckRepository(s.URL); err != nil {
+			return fmt.Errorf("%s.url %w", field, err)
+		}
+	}
+	return nil
+}
