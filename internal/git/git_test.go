@@ -14,10 +14,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"popup/internal/git"
 	"popup/internal/testutil"
+	"popup/internal/tree"
 )
 
 // fetch fetches a commit into a new folder.
 func fetch(t *testing.T, r *git.Remote, commit git.Commit) (string, error) {
+	t.Helper()
+	return fetchWithin(t, r, commit, tree.Limits{})
+}
+
+func fetchWithin(t *testing.T, r *git.Remote, commit git.Commit, limits tree.Limits) (string, error) {
 	t.Helper()
 	dir := t.TempDir()
 	root, err := os.OpenRoot(dir)
@@ -25,7 +31,13 @@ func fetch(t *testing.T, r *git.Remote, commit git.Commit) (string, error) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	return dir, r.FetchTree(t.Context(), commit, root)
+	w := tree.NewWriter(root, tree.WriterOptions{Limits: limits})
+	defer w.Close()
+	if err := r.Fetch(t.Context(), commit, "", w); err != nil {
+		return dir, err
+	}
+	_, err = w.Finish()
+	return dir, err
 }
 
 func remote(t *testing.T, url string, opts git.Options) *git.Remote {
@@ -103,8 +115,26 @@ func ways(t *testing.T, r *testutil.GitRepo) map[string]struct {
 		"path": {r.Dir, git.Options{}},
 		"file": {r.URL(), git.Options{}},
 		"http": {server.URL + "/upstream", git.Options{}},
+		"old":  {oldServer(t, filepath.Dir(r.Dir)) + "/upstream", git.Options{}},
 		"ssh":  {s.url(r.Dir), git.Options{CredentialsFile: s.keyFile, HostKeys: []string{s.hostKey}}},
 	}
+}
+
+// oldServer is one that only speaks the first version of the protocol.
+func oldServer(t *testing.T, dir string) string {
+	t.Helper()
+	backend := testutil.GitHandler(t, dir)
+	return serve(t, func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Git-Protocol")
+		backend.ServeHTTP(w, r)
+	})
+}
+
+func serve(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 func TestFetchTreeEqualsTheCheckout(t *testing.T) {
