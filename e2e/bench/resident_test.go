@@ -124,7 +124,7 @@ func openPopup() (func(context.Context) error, error) {
 	}
 	var updates time.Duration
 	publisher, err := datasync.OpenPublisher(filepath.Join(os.Getenv("BENCH_DIR"), "data"),
-		datasync.PublisherOptions{Now: func() time.Time { return time.Now().Add(updates * time.Hour) }})
+		datasync.PublisherOptions{Share: true, Now: func() time.Time { return time.Now().Add(updates * time.Hour) }})
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,9 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"net/http/cgi"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -139,14 +142,14 @@ func cpu(who int) time.Duration {
 // serve is the server's process. It ends with its standard input.
 func serve(context.Context) error {
 	c := &counter{}
-	files := http.StripPrefix("/files", http.FileServer(http.Dir(filepath.Join(os.Getenv("BENCH_DIR"), "files"))))
 	backend, err := backend(os.Getenv("BENCH_DIR"))
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", backend)
-	mux.Handle("/files/", files)
+	mux.HandleFunc("/files/", relay)
+	mux.HandleFunc("/fast/", fast)
 	plain := &http.Server{Handler: c.count(mux)}
 	var onlyHTTP1 http.Protocols // there, a connection is idle when the answer is on the wire, and not a moment before
 	onlyHTTP1.SetHTTP1(true)
@@ -198,13 +201,38 @@ func listen(s *http.Server, url *string, c *counter, secure bool) error {
 	return nil
 }
 
+// relay serves files with an ETag.
+func relay(w http.ResponseWriter, r *http.Request) {
+	content, err := os.ReadFile(filepath.Join(os.Getenv("BENCH_DIR"), path.Clean(r.URL.Path)))
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(content)))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+}
+
+// fast answers a poll as git http-backend does, without a process: for more polls
+// than this machine could start processes.
+func fast(w http.ResponseWriter, r *http.Request) {
+	asked, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
+	if err != nil || !bytes.Contains(asked, []byte("command=ls-refs")) {
+		http.Error(w, "only ls-refs is answered here", http.StatusBadRequest)
+		return
+	}
+	line := strings.Repeat("0123456789", 4) + " refs/heads/main\n"
+	w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
+	w.Header().Set("Cache-Control", "no-cache, max-age=0, must-revalidate")
+	fmt.Fprintf(w, "%04x%s0000", len(line)+4, line)
+}
+
 // backend is real git http-backend for the repositories below dir.
 func backend(dir string) (http.Handler, error) {
-	path, err := exec.Command("git", "--exec-path").Output()
+	programs, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
 		return nil, fmt.Errorf("find git: %w", err)
 	}
 	env := []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null",
 		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"}
-	return &cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"), Env: env, Stderr: io.Discard}, nil
+	return &cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(programs)), "git-http-backend"), Env: env, Stderr: io.Discard}, nil
 }

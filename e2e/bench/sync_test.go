@@ -33,7 +33,7 @@ func TestSync(t *testing.T) {
 	}
 	dir, trust := t.TempDir(), newCertificate(t)
 	s := startServer(t, dir, trust)
-	daily, large := days(t, dir, reps), many(t, dir, files)
+	daily, large := days(t, dir, reps+4), many(t, dir, files)
 	usage := buildUsage(t)
 	kinds, extracting := contenders(usage), kind{"popup, archive extracted", residents("popup", "data/current", "BENCH_EXTRACT="+testutil.Tarball)}
 	updating := append([]kind{kinds[0], extracting}, kinds[1:]...)
@@ -88,6 +88,12 @@ func (sc scenario) measure(t *testing.T, s *server, reps int, trust []string) []
 			running[i] = sc.ready(t, k, task{url, t.TempDir(), trust, sc.cold})
 		}
 	}
+	for range sc.settle() {
+		sc.origin.advance()
+		for i, c := range running {
+			sc.must(t, c, rows[i].name)
+		}
+	}
 	for rep := range reps {
 		if sc.polls == 0 && !sc.clone {
 			sc.origin.advance()
@@ -116,21 +122,32 @@ func (sc scenario) measure(t *testing.T, s *server, reps int, trust []string) []
 func (sc scenario) ready(t *testing.T, k kind, of task) contender {
 	t.Helper()
 	c := k.open(t, of)
-	sync := func() {
-		t.Helper()
-		if _, err := c.sync(t.Context(), 1); err != nil {
-			t.Fatalf("%s: %s: %v", sc.title, k.name, err)
-		}
-	}
-	sync()
+	sc.must(t, c, k.name)
 	if _, ok := c.(*resident); ok {
 		if _, err := c.end(); err != nil {
 			t.Fatal(err)
 		}
 		c = k.open(t, of)
-		sync()
+		sc.must(t, c, k.name)
 	}
 	return c
+}
+
+// settle is how many updates go by before one is measured: by then there are old
+// revisions that the next ones are made of.
+func (sc scenario) settle() int {
+	if sc.clone || sc.polls > 0 {
+		return 0
+	}
+	return 4
+}
+
+func (sc scenario) must(t *testing.T, c contender, name string) {
+	t.Helper()
+	if _, err := c.sync(t.Context(), 1); err != nil {
+		t.Fatalf("%s: %s: %v", sc.title, name, err)
+	}
+	sc.current(t, c, name)
 }
 
 // once measures one contender, and makes sure that it has what is newest.

@@ -1,0 +1,258 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"popup/datasync"
+	"popup/internal/wire"
+)
+
+// What is aimed at.
+const (
+	budget = 15  // reads a second that a public server lets a repository have
+	even   = 1.5 // how much busier than the mean the busiest may be
+)
+
+// A fleet is instances that poll the same thing by the same schedule.
+type fleet struct {
+	title string
+	told  int // the size of the fleet that its schedules know; 0: none
+	relay bool
+	// budget is how many polls a second it must keep to; 0: as many as it likes.
+	budget float64
+	// window is over how many seconds it must be even. Where few poll a second, chance
+	// alone makes one second half as busy again as the mean.
+	window int
+}
+
+// TestSim lets POLLERS instances poll by their real schedules, which run in time
+// that goes by only while nobody is asking, and ask by their real code over real
+// connections. It fails when they are uneven or over the budget.
+func TestSim(t *testing.T) {
+	pollers := count(t, "POLLERS", 300)
+	dir := t.TempDir()
+	s := startServer(t, dir, newCertificate(t))
+	git := gitCost(t, s, many(t, dir, 300))
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "files"), 0o755), os.WriteFile(filepath.Join(dir, "files", "head"), make([]byte, 40), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "\n| %d instances, @every 1m | period | polls | a second | busiest second | times the mean | of ten seconds | CPU ms a poll | cores busy |\n", pollers)
+	fmt.Fprintln(&text, "|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+	for _, f := range []fleet{
+		{title: "git", window: 1},
+		{title: "git, told how many they are", told: pollers, budget: budget, window: 10},
+		{title: "relay", relay: true, window: 1},
+	} {
+		before := s.cost(t)
+		seen := f.run(t, s, pollers)
+		paid := s.cost(t).minus(before)
+		if paid.Requests != int64(seen.polls) || seen.polls < 2*pollers {
+			t.Fatalf("%s: %d instances made %d polls and %d requests", f.title, pollers, seen.polls, paid.Requests)
+		}
+		each := git
+		if f.relay {
+			each = paid.Own.Seconds() / float64(seen.polls)
+		}
+		fmt.Fprintf(&text, "| %s | %v | %d | %.1f | %d | %.2f | %.2f | %s | %s |\n", f.title, seen.period, seen.polls, seen.mean(), seen.busiest(1),
+			seen.ratio(1), seen.ratio(10), figure(each*1000), figure(each*seen.mean()))
+		if os.Getenv("POLLERS") != "" {
+			for _, wrong := range f.judge(seen) {
+				t.Errorf("%s: %s", f.title, wrong)
+			}
+		}
+	}
+	fmt.Println(text.String())
+	fmt.Printf("Behind a relay the origin answers one poll of %s ms a minute, whatever the number of instances.\n", figure(git*1000))
+}
+
+// run has all of a fleet poll, twice each.
+func (f fleet) run(t *testing.T, s *server, pollers int) *polls {
+	t.Helper()
+	seen := &polls{}
+	schedules, answers := make([]datasync.Schedule, pollers), make([]chan error, pollers)
+	heads := make([]func(context.Context) error, pollers)
+	for i := range pollers {
+		var err error
+		if schedules[i], err = datasync.ParseSchedule("@every 1m", "", fmt.Sprintf("i-%016x", i), f.told); err != nil {
+			t.Fatal(err)
+		}
+		answers[i], heads[i] = make(chan error), f.head(t, s)
+	}
+	jobs := make(chan int)
+	var workers sync.WaitGroup
+	for range 8 {
+		workers.Go(func() { // outside of the time that is made up: its connections would keep that from going by
+			for i := range jobs {
+				answers[i] <- heads[i](t.Context())
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		seen.period = schedules[0].Period(began)
+		seen.seconds = make([]int, int(2*seen.period/time.Second))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(len(seen.seconds))*time.Second)
+		defer cancel()
+		var all sync.WaitGroup
+		for i, schedule := range schedules {
+			all.Go(func() {
+				schedule.Run(ctx, func(context.Context) {
+					at := time.Since(began)
+					jobs <- i
+					seen.add(at, <-answers[i])
+				})
+			})
+		}
+		all.Wait()
+	})
+	close(jobs)
+	workers.Wait()
+	if seen.failed != nil {
+		t.Fatalf("%s: %v", f.title, seen.failed)
+	}
+	return seen
+}
+
+// head is how one instance answers for what is newest.
+func (f fleet) head(t *testing.T, s *server) func(context.Context) error {
+	t.Helper()
+	if f.relay {
+		return pointer(s.Plain + "/files/head")
+	}
+	source, err := datasync.NewSource(wire.Source{URL: s.Plain + "/fast/many", Ref: "main"}, datasync.SourceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(ctx context.Context) error {
+		_, err := source.Head(ctx)
+		return err
+	}
+}
+
+// pointer answers a relay, which answers that nothing changed.
+func pointer(url string) func(context.Context) error {
+	var tag string
+	return func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		if tag != "" {
+			req.Header.Set("If-None-Match", tag)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, res.Body)
+		if tag != "" && res.StatusCode != http.StatusNotModified {
+			err = fmt.Errorf("the relay answers %s", res.Status)
+		}
+		tag = res.Header.Get("ETag")
+		return errors.Join(err, res.Body.Close())
+	}
+}
+
+// gitCost is what a poll costs a real git http-backend, in seconds of CPU.
+func gitCost(t *testing.T, s *server, o *origin) float64 {
+	t.Helper()
+	source, err := datasync.NewSource(wire.Source{URL: s.Plain + "/" + o.name, Ref: "main"}, datasync.SourceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const times = 50
+	before := s.cost(t)
+	for range times {
+		if _, err := source.Head(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s.cost(t).minus(before).Git.Seconds() / times
+}
+
+// polls is when polls came.
+type polls struct {
+	period time.Duration
+
+	mu      sync.Mutex
+	seconds []int // how many came in each
+	polls   int
+	failed  error
+}
+
+func (p *polls) add(at time.Duration, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failed = errors.Join(p.failed, err)
+	p.seconds[int(at/time.Second)]++
+	p.polls++
+}
+
+func (p *polls) mean() float64 { return float64(p.polls) / float64(len(p.seconds)) }
+
+// busiest is the most that came within so many seconds.
+func (p *polls) busiest(window int) int {
+	most, now := 0, 0
+	for i, n := range p.seconds {
+		if now += n; i >= window {
+			now -= p.seconds[i-window]
+		}
+		most = max(most, now)
+	}
+	return most
+}
+
+// ratio is of the busiest seconds to the mean.
+func (p *polls) ratio(window int) float64 {
+	return float64(p.busiest(window)) / (p.mean() * float64(window))
+}
+
+// judge says what is wrong with how a fleet polled.
+func (f fleet) judge(p *polls) (wrong []string) {
+	if ratio := p.ratio(f.window); ratio > even {
+		wrong = append(wrong, fmt.Sprintf("the busiest %d s are %.2f times the mean, and not at most %.1f", f.window, ratio, even))
+	}
+	if f.budget > 0 && p.mean() > f.budget {
+		wrong = append(wrong, fmt.Sprintf("%.1f polls a second are more than the %.0f that a repository may have", p.mean(), f.budget))
+	}
+	return wrong
+}
+
+func TestJudge(t *testing.T) {
+	at := func(seconds ...int) *polls {
+		p := &polls{seconds: seconds}
+		for _, n := range seconds {
+			p.polls += n
+		}
+		return p
+	}
+	for _, c := range []struct {
+		name  string
+		fleet fleet
+		polls *polls
+		wrong int
+	}{
+		{"even", fleet{window: 1, budget: 10}, at(10, 9, 11, 10), 0},
+		{"a herd", fleet{window: 1}, at(40, 0, 0, 0), 1},
+		{"one second too busy", fleet{window: 1}, at(6, 10, 16, 8), 1},
+		{"too many", fleet{window: 1, budget: 9}, at(10, 10, 10, 10), 1},
+		{"a herd of too many", fleet{window: 2, budget: 9}, at(0, 20, 20, 0), 2},
+		{"busy seconds in even pairs", fleet{window: 2}, at(4, 16, 4, 16), 0},
+	} {
+		if wrong := c.fleet.judge(c.polls); len(wrong) != c.wrong {
+			t.Errorf("%s: %q", c.name, wrong)
+		}
+	}
+}
