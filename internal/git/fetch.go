@@ -5,151 +5,134 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+	"popup/internal/pack"
 	"popup/internal/tree"
 )
 
-func (r *Remote) fetch(ctx context.Context, commit, _ Commit, w *tree.Writer) (err error) {
-	if !isCommit(string(commit)) {
-		return fmt.Errorf("%q is no commit", commit)
+func (r *Remote) fetch(ctx context.Context, commit, have Commit, w *tree.Writer) error {
+	id, err := tree.ParseID(string(commit))
+	if err != nil {
+		return err
 	}
-	id := plumbing.NewHash(string(commit))
+	return r.checkOut(ctx, newCheckout(w, id, ""), have)
+}
+
+// checkOut has a checkout get what it needs.
+func (r *Remote) checkOut(ctx context.Context, c *checkout, have Commit) error {
+	get := r.receive
 	if r.address.local() {
-		store, err := r.openLocal()
-		if err != nil {
-			return err
-		}
-		if err = writeCommit(ctx, stored{store}, id, w); errors.Is(err, plumbing.ErrObjectNotFound) {
-			return errors.Join(errNotOurs, err)
-		}
+		get = r.pull
+	}
+	err := get(ctx, c, have)
+	var damaged *pack.CorruptError
+	switch {
+	case errors.As(err, &damaged):
+		return &Error{Class: Content, Err: err, Why: damaged.Error(), Retry: true,
+			Hint: "try again; if it stays so, the repository there is damaged, or something on the way changes what it sends"}
+	case err != nil:
 		return err
 	}
-	pack, _, err := w.Temp()
+	return c.finish(ctx)
+}
+
+// receive has the server send what the commit has and have has not.
+func (r *Remote) receive(ctx context.Context, c *checkout, have Commit) error {
+	var haves []Commit
+	if have != "" && c.w.Base() != nil {
+		haves = []Commit{have}
+	}
+	sent, err := r.pack(ctx, Commit(c.commit.String()), haves)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, pack.Close()) }()
-	if err = r.download(ctx, commit, pack); err != nil {
-		return err
-	}
-	from, err := openPack(pack, r.opts.Limits.OrDefault())
+	return errors.Join(pack.Read(ctx, sent, r.opts.Limits, c), sent.Close())
+}
+
+// pull takes what is needed, one after the other, from a repository of this machine.
+func (r *Remote) pull(ctx context.Context, c *checkout, _ Commit) error {
+	store, err := r.openLocal()
 	if err != nil {
 		return err
 	}
-	return writeCommit(ctx, from, id, w)
+	p := puller{limits: r.opts.Limits.OrDefault(), from: stored{streaming(store)}, to: c, next: []tree.ID{c.commit}}
+	c.ask = func(id tree.ID) { p.next = append(p.next, id) }
+	for len(p.next) > 0 && err == nil {
+		id := p.next[len(p.next)-1]
+		p.next = p.next[:len(p.next)-1]
+		err = errors.Join(ctx.Err(), p.take(id))
+	}
+	if !c.rooted && errors.Is(err, plumbing.ErrObjectNotFound) {
+		return errors.Join(errNotOurs, err)
+	}
+	return err
 }
 
-// download has the server send the one commit, without its history.
-func (r *Remote) download(ctx context.Context, commit Commit, to io.Writer) error {
-	pack, err := r.pack(ctx, commit, nil)
+// streaming is the repository with files read as they are asked for, where that can be.
+func streaming(s storer.Storer) storer.EncodedObjectStorer {
+	on, ok := s.(*filesystem.Storage)
+	if !ok {
+		return s
+	}
+	return filesystem.NewStorageWithOptions(on.Filesystem(), cache.NewObjectLRU(8*cache.MiByte),
+		filesystem.Options{LargeObjectThreshold: pack.InMemory})
+}
+
+// A puller moves objects of a repository into a checkout.
+type puller struct {
+	limits tree.Limits
+	from   objects
+	to     *checkout
+	next   []tree.ID
+}
+
+func (p *puller) take(id tree.ID) (err error) {
+	o, err := p.from.Get(plumbing.Hash(id))
+	if err != nil {
+		return fmt.Errorf("read object %s: %w", id, err)
+	}
+	if o.Size() > p.limits.Bytes {
+		return &tree.LimitError{What: "bytes", Limit: p.limits.Bytes}
+	}
+	content, err := o.Reader()
+	if err != nil {
+		return fmt.Errorf("read object %s: %w", id, err)
+	}
+	defer func() { err = errors.Join(err, content.Close()) }()
+	kind := pack.Kind(o.Type())
+	if kind == pack.Blob && o.Size() > pack.InMemory {
+		return p.blob(id, o.Size(), content)
+	}
+	all, err := io.ReadAll(io.LimitReader(content, o.Size()+1))
+	if err != nil {
+		return fmt.Errorf("read object %s: %w", id, err)
+	}
+	if got := tree.ObjectID(kind.String(), all); got != id {
+		return rotten(id)
+	}
+	return p.to.Object(kind, id, all)
+}
+
+// blob takes a file that is too large for memory.
+func (p *puller) blob(id tree.ID, size int64, content io.Reader) error {
+	f, name, err := p.to.Temp()
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(to, pack)
-	return errors.Join(err, pack.Close())
+	got, err := tree.BlobID(size, io.TeeReader(content, f))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("read object %s: %w", id, err)
+	}
+	if got != id {
+		return rotten(id)
+	}
+	return p.to.Blob(id, name, size)
 }
 
-// openPack indexes a pack. Before anything is unpacked into memory, what it says
-// of itself is held against the limits.
-func openPack(f *os.File, limits tree.Limits) (objects, error) {
-	if err := weigh(f, limits); err != nil {
-		return nil, err
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	index := new(idxfile.Writer)
-	parser, err := packfile.NewParser(packfile.NewScanner(f), index)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := parser.Parse(); err != nil {
-		return nil, fmt.Errorf("read pack: %w", err)
-	}
-	idx, err := index.Index()
-	if err != nil {
-		return nil, fmt.Errorf("read pack: %w", err)
-	}
-	return packfile.NewPackfile(idx, nil, packFile{f}, 0), nil
-}
-
-// packFile is a file as go-git wants it.
-type packFile struct{ *os.File }
-
-func (packFile) Lock() error   { return nil }
-func (packFile) Unlock() error { return nil }
-
-// weigh adds up the sizes that the objects of a pack unpack to: a small pack may
-// say of itself that it is huge.
-func weigh(f *os.File, limits tree.Limits) error {
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	s := packfile.NewScanner(f)
-	_, count, err := s.Header()
-	if err != nil {
-		return fmt.Errorf("read pack: %w", err)
-	}
-	// A file has a blob, and a folder a tree; the rest is the commit and tags.
-	if int64(count) > 2*int64(limits.Files)+100 {
-		return &tree.LimitError{What: "entries", Limit: int64(limits.Files)}
-	}
-	left := limits.Bytes + maxAdvert // the trees are no content
-	for range count {
-		h, err := s.NextObjectHeader()
-		if err != nil {
-			return fmt.Errorf("read pack: %w", err)
-		}
-		size := h.Length
-		if left -= size; left < 0 || size < 0 {
-			return &tree.LimitError{What: "bytes", Limit: limits.Bytes}
-		}
-		var start prefix
-		if _, _, err := s.NextObject(&start); err != nil {
-			return fmt.Errorf("read pack: %w", err)
-		}
-		if h.Type.IsDelta() {
-			if left -= start.deltaSize(); left < 0 {
-				return &tree.LimitError{What: "bytes", Limit: limits.Bytes}
-			}
-		}
-	}
-	return nil
-}
-
-// A prefix keeps the first bytes written to it and forgets the others.
-type prefix struct {
-	bytes [20]byte
-	n     int
-}
-
-func (p *prefix) Write(b []byte) (int, error) {
-	p.n += copy(p.bytes[p.n:], b)
-	return len(b), nil
-}
-
-// deltaSize reads the size of what a delta makes: the second of the two numbers it
-// begins with, seven bits a byte.
-func (p *prefix) deltaSize() int64 {
-	var size int64
-	at := 0
-	for range 2 {
-		size = 0
-		for shift := 0; at < p.n; shift += 7 {
-			b := p.bytes[at]
-			at++
-			size |= int64(b&0x7f) << min(shift, 62)
-			if b&0x80 == 0 {
-				break
-			}
-		}
-	}
-	if size < 0 {
-		return 1 << 62
-	}
-	return size
+func rotten(id tree.ID) error {
+	return &Error{Class: Content, Why: fmt.Sprintf("its object %s is damaged", id), Hint: "run git fsck there"}
 }

@@ -1,16 +1,15 @@
 package git
 
 import (
-	"context"
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
+	"strconv"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
+	"popup/internal/pack"
 	"popup/internal/tree"
 )
 
@@ -42,90 +41,67 @@ func peel(from objects, id plumbing.Hash) (plumbing.Hash, error) {
 	return id, errors.New("the tag names a tag, which names a tag, and so on")
 }
 
-// writeCommit writes the tree of a commit.
-func writeCommit(ctx context.Context, from objects, id plumbing.Hash, w *tree.Writer) error {
-	id, err := peel(from, id)
-	if err != nil {
-		return err
+// target is what the first line of a commit or a tag names: its tree, or what was tagged.
+func target(kind pack.Kind, content []byte) (tree.ID, error) {
+	word := "tree "
+	if kind == pack.Tag {
+		word = "object "
 	}
-	o, err := from.Get(id)
-	if err != nil {
-		return err
+	line, _, ended := bytes.Cut(content, []byte("\n"))
+	name, ok := bytes.CutPrefix(line, []byte(word))
+	id, err := tree.ParseID(string(name))
+	if !ended || !ok || err != nil {
+		return id, &pack.CorruptError{Why: fmt.Sprintf("a %s in it does not begin with what it is of", kind)}
 	}
-	var commit object.Commit
-	if err := commit.Decode(o); err != nil {
-		return fmt.Errorf("read commit: %w", err)
-	}
-	w.Expect(tree.ID(commit.TreeHash), &tree.EntryError{Name: "the tree", Why: "that was written is not the commit's"})
-	return writeTree(ctx, from, commit.TreeHash, "", w)
+	return id, nil
 }
 
-func writeTree(ctx context.Context, from objects, id plumbing.Hash, dir string, w *tree.Writer) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	o, err := from.Get(id)
-	if err != nil {
-		return fmt.Errorf("read folder %q: %w", dir, err)
-	}
-	var t object.Tree
-	if err := t.Decode(o); err != nil {
-		return fmt.Errorf("read folder %q: %w", dir, err)
-	}
-	for _, e := range t.Entries {
-		if strings.Contains(e.Name, "/") || e.Name == "" || e.Name == "." {
-			return &tree.EntryError{Name: dir + e.Name, Why: "is no name a file in git can have"}
-		}
-		if err := writeEntry(ctx, from, e, dir+e.Name, w); err != nil {
-			return err
-		}
-	}
-	return nil
+// A leaf is one entry of a folder.
+type leaf struct {
+	name string
+	mode tree.Mode
+	id   tree.ID
 }
 
-func writeEntry(ctx context.Context, from objects, e object.TreeEntry, name string, w *tree.Writer) error {
-	switch e.Mode {
-	case filemode.Dir:
-		if err := w.Dir(name); err != nil {
-			return err
-		}
-		return writeTree(ctx, from, e.Hash, name+"/", w)
-	case filemode.Submodule:
-		return &tree.EntryError{Name: name, Why: "is a submodule, and submodules are not fetched yet; commit its files instead"}
-	case filemode.Symlink, filemode.Regular, filemode.Deprecated, filemode.Executable:
-		return writeBlob(from, e, name, w)
+// nextLeaf reads the first entry of a tree object, and returns the others.
+func nextLeaf(content []byte) (e leaf, rest []byte, ok bool) {
+	mode, content, ok := bytes.Cut(content, []byte(" "))
+	if !ok || len(mode) == 0 || mode[0] == '0' {
+		return e, nil, false
 	}
-	return &tree.EntryError{Name: name, Why: fmt.Sprintf("has the mode %s, which is no file, folder or link", e.Mode)}
+	bits, err := strconv.ParseUint(string(mode), 8, 32)
+	if err != nil {
+		return e, nil, false
+	}
+	name, content, ok := bytes.Cut(content, []byte{0})
+	if !ok || len(content) < len(e.id) {
+		return e, nil, false
+	}
+	e.name, e.mode = string(name), tree.Mode(bits)
+	return e, content[copy(e.id[:], content):], true
 }
 
-func writeBlob(from objects, e object.TreeEntry, name string, w *tree.Writer) (err error) {
-	o, err := from.Get(e.Hash)
-	if err != nil {
-		return fmt.Errorf("read %q: %w", name, err)
+// check refuses what no folder of git's holds; before is the entry before it. dir
+// ends in a slash, or is empty.
+func (e leaf) check(dir string, before leaf) error {
+	name := dir + e.name
+	if e.name == "" || e.name == "." || e.name == ".." || bytes.IndexByte([]byte(e.name), '/') >= 0 {
+		return &tree.EntryError{Name: name, Why: "is no name a file in git can have"}
 	}
-	content, err := o.Reader()
-	if err != nil {
-		return fmt.Errorf("read %q: %w", name, err)
+	if before.name != "" && e.sortedBy() <= before.sortedBy() {
+		return &tree.EntryError{Name: name, Why: "is not where it belongs in its folder, or is there twice; the repository is damaged"}
 	}
-	defer func() { err = errors.Join(err, content.Close()) }()
-	start := make([]byte, len(lfsStart))
-	n, err := io.ReadFull(content, start)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return fmt.Errorf("read %q: %w", name, err)
+	if isFile(e.mode) || e.mode == tree.Folder || e.mode == tree.Link || e.mode == tree.Module {
+		return nil
 	}
-	if string(start[:n]) == lfsStart {
-		return &tree.EntryError{Name: name, Why: "is a Git LFS pointer, and LFS is not fetched yet; commit the file itself"}
-	}
-	whole := io.MultiReader(strings.NewReader(string(start[:n])), content)
-	if e.Mode != filemode.Symlink {
-		return w.File(name, tree.Mode(e.Mode), o.Size(), whole)
-	}
-	target, err := io.ReadAll(io.LimitReader(whole, 1<<16))
-	if err != nil {
-		return fmt.Errorf("read %q: %w", name, err)
-	}
-	return w.Symlink(name, string(target))
+	return &tree.EntryError{Name: name, Why: fmt.Sprintf("has the mode %o, which is no file, folder or link", uint32(e.mode))}
 }
 
-// lfsStart begins a file that stands for one that is kept elsewhere.
-const lfsStart = "version https://git-lfs.github.com/spec/"
+func (e leaf) sortedBy() string {
+	if e.mode == tree.Folder {
+		return e.name + "/"
+	}
+	return e.name
+}
+
+func isFile(mode tree.Mode) bool { return mode&0o170000 == 0o100000 }

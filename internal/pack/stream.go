@@ -90,7 +90,7 @@ func (s *stream) cause(err error) error {
 	switch {
 	case err == nil || errors.As(err, &own):
 		return err
-	case s.err != nil && s.err != io.EOF:
+	case s.err != nil && s.err != io.EOF && s.err != io.ErrUnexpectedEOF:
 		return s.err
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return corrupt("it ends before its end")
