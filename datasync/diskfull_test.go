@@ -27,7 +27,7 @@ func TestDiskFull(t *testing.T) {
 				write(t, dir, map[string]string{"half": name})
 				return &os.PathError{Op: "write", Path: "half", Err: err}
 			})
-			r.refused(ClassDiskFull, "the disk is full: "+r.publisher.Dir()+" has no room for the next revision", "are free); free some space")
+			r.refused(ClassDisk, "the disk is full: "+r.publisher.Dir()+" has no room for the next revision", "are free); free some space")
 		}
 		r.source.set(t, "two", map[string]string{"a": "2"})
 		r.sync("two")

@@ -125,6 +125,21 @@ func Transient(err error) bool {
 	return errors.Is(err, ErrMoved) || isDiskFull(err)
 }
 
+// Follow calls try, which stages and publishes, whenever the Config's Schedule says
+// so, and after one that failed for a while sooner. Tries never overlap. It returns
+// ctx's error, or at once where nothing is scheduled.
+func (s *Syncer) Follow(ctx context.Context, try func(context.Context) error) error {
+	return follow(ctx, s.config.Schedule, s.config.Schedule.backoff, s.Plan, try)
+}
+
+// Plan tells Status when the source is asked next; the zero time: when the
+// schedule says so.
+func (s *Syncer) Plan(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.planned = at
+}
+
 // follow calls try whenever schedule says so, and after one that failed for a
 // while sooner, until ctx ends. Tries never overlap. plan is told when the next
 // try is; the zero time: when the schedule says so.

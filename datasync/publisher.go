@@ -1,7 +1,6 @@
 package datasync
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"popup/internal/atomicfile"
 )
 
@@ -193,4 +191,11 @@ func (p *Publisher) reject(rev Revision) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rejected[rev] = true
+}
+
+// accept takes that back.
+func (p *Publisher) accept(rev Revision) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.rejected, rev)
 }

@@ -23,8 +23,9 @@ var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month 
 // of @every. A fleet takes as much longer as it needs to stay within what a host
 // bears. The zero value never runs.
 type Schedule struct {
-	spec   cron.Schedule
-	offset time.Duration
+	spec    cron.Schedule
+	offset  time.Duration
+	backoff Backoff // after what failed
 }
 
 // ParseSchedule reads five cron fields, a descriptor like @hourly, or @every with
@@ -62,7 +63,7 @@ func ParseSchedule(line, zone, instance string, alike ...int) (Schedule, error) 
 	if window > minPeriod {
 		spec = thinned{fields, window}
 	}
-	return Schedule{spec: spec, offset: spread(instance, window)}, nil
+	return Schedule{spec: spec, offset: spread(instance, window), backoff: Backoff{Instance: instance, Fleet: fleet}}, nil
 }
 
 func parseEvery(text, instance string, fleet int) (Schedule, error) {
@@ -74,7 +75,7 @@ func parseEvery(text, instance string, fleet int) (Schedule, error) {
 		return Schedule{}, fmt.Errorf("read schedule: @every %s is more often than once a minute; write @every 1m or longer", text)
 	}
 	d = max(d, share(fleet))
-	return Schedule{spec: every(d), offset: spread(instance, d)}, nil
+	return Schedule{spec: every(d), offset: spread(instance, d), backoff: Backoff{Instance: instance, Fleet: fleet}}, nil
 }
 
 // every is a period, counted from a fixed moment: a restart does not move it.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"popup/internal/git"
+	"popup/internal/meter"
 	"popup/internal/tree"
 	"popup/internal/wire"
 )
@@ -62,13 +63,14 @@ func NewSource(spec wire.Source, opts SourceOptions) (Source, error) {
 	if local && (spec.Kind == kindFolder || isPlainFolder(path)) {
 		return newFolder(path, limits), nil
 	}
+	counted := &meter.Meter{}
 	remote, err := git.New(spec.URL, git.Options{
-		CredentialsFile: spec.CredentialsFile, HostKeys: spec.HostKeys, DialContext: opts.DialContext, Limits: limits,
+		CredentialsFile: spec.CredentialsFile, HostKeys: spec.HostKeys, DialContext: opts.DialContext, Limits: limits, Meter: counted,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open source: %w", err)
 	}
-	return &gitSource{remote: remote, ref: spec.Ref, limits: limits}, nil
+	return &gitSource{remote: remote, ref: spec.Ref, limits: limits, meter: counted}, nil
 }
 
 // localPath is the path of an address on this machine.
@@ -92,7 +94,11 @@ type gitSource struct {
 	remote *git.Remote
 	ref    string
 	limits tree.Limits
+	meter  *meter.Meter
 }
+
+// Cost is what was asked and transferred so far.
+func (s *gitSource) Cost() Cost { return s.meter.Read() }
 
 func (s *gitSource) bounds() tree.Limits { return s.limits }
 

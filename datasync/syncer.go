@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -40,6 +39,8 @@ type Syncer struct {
 	mu      sync.Mutex // guards what follows
 	memory  memory
 	status  Status
+	opened  time.Time
+	planned time.Time // when a failed try is made again; zero: when the schedule says so
 	checked time.Time // when what is served was last looked at on disk
 	mended  Revision  // was made anew under its name
 }
@@ -52,7 +53,7 @@ func NewSyncer(config Config) *Syncer {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	s := &Syncer{config: config, staging: make(chan struct{}, 1)}
+	s := &Syncer{config: config, staging: make(chan struct{}, 1), opened: config.Now()}
 	remembered, err := readMemory(config.Publisher.Dir())
 	if err != nil {
 		config.Logger.Error("forget what was held and refused", "repo", config.Source.String(), "err", err)
@@ -98,6 +99,7 @@ func (s *Syncer) Stage(ctx context.Context) (rev Revision, changed bool, err err
 		}
 	}
 	s.note(began, err)
+	asked := err == nil
 	if held, ok := s.held(); ok {
 		rev, err = held, nil
 	}
@@ -105,14 +107,26 @@ func (s *Syncer) Stage(ctx context.Context) (rev Revision, changed bool, err err
 		return "", false, err
 	}
 	current, ok := s.config.Publisher.Current()
-	return rev, !ok || current != rev || s.takeMended(rev), nil
+	changed = !ok || current != rev || s.takeMended(rev)
+	if asked && !changed {
+		s.confirm()
+	}
+	return rev, changed, nil
+}
+
+// confirm notes that what is served is what is wanted.
+func (s *Syncer) confirm() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.Confirmed = s.config.Now()
 }
 
 // note keeps how the last try went.
 func (s *Syncer) note(began time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.status.LastTry, s.status.LastError, s.status.ErrorClass = began, "", ErrorClass(err)
+	s.status.LastTry, s.status.LastError = began, ""
+	s.status.ErrorClass, s.status.ErrorKind = ErrorClass(err), errorKind(err)
 	if err != nil {
 		s.status.LastError = err.Error()
 		return
@@ -159,7 +173,7 @@ func (s *Syncer) stageNewest(ctx context.Context) (Revision, error) {
 // worthRemembering: the app's own check may fail for what is missing around it, as
 // long as nothing was ever served here.
 func (s *Syncer) worthRemembering(err error) bool {
-	if ErrorClass(err) != GateCheck {
+	if errorKind(err) != GateCheck {
 		return true
 	}
 	_, served := s.config.Publisher.Current()
@@ -167,7 +181,19 @@ func (s *Syncer) worthRemembering(err error) bool {
 }
 
 // Publish makes a staged revision the current one.
-func (s *Syncer) Publish(rev Revision) error { return s.config.Publisher.Flip(rev) }
+func (s *Syncer) Publish(rev Revision) error {
+	before, _ := s.config.Publisher.Current()
+	if err := s.config.Publisher.Flip(rev); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	wanted := s.status.Wanted
+	s.mu.Unlock()
+	if rev == wanted && rev != before {
+		s.confirm()
+	}
+	return nil
+}
 
 // Refuse remembers that rev must not be served, and why, across restarts. It is
 // not fetched again until the source goes on, and is not kept.
@@ -175,7 +201,7 @@ func (s *Syncer) Refuse(rev Revision, why error) { s.refuse(rev, why, "") }
 
 func (s *Syncer) refuse(rev Revision, why error, gate string) {
 	s.config.Logger.Warn("refuse", "repo", s.config.Source.String(), "commit", rev.Short(), "err", why)
-	r := Refusal{Revision: rev, Why: why.Error(), Class: ErrorClass(why), At: s.config.Now().UTC(), Gate: gate}
+	r := Refusal{Revision: rev, Why: why.Error(), Class: errorKind(why), At: s.config.Now().UTC(), Gate: gate}
 	s.config.Publisher.reject(rev)
 	if err := s.remember(func(m memory) memory { return m.with(r) }); err != nil {
 		s.config.Logger.Error("remember refusal", "commit", rev.Short(), "err", err)
@@ -188,11 +214,21 @@ func (s *Syncer) Hold(rev Revision) error {
 	if !s.config.Publisher.Has(rev) {
 		return fmt.Errorf("hold %s: it is not here", rev.Short())
 	}
+	if current, _ := s.config.Publisher.Current(); current == rev {
+		s.confirm()
+	}
+	s.config.Publisher.accept(rev)
 	return s.remember(func(m memory) memory {
 		m = m.without(rev)
 		m.Held = rev
 		return m
 	})
+}
+
+// Forgive takes the refusal of rev back: what was missing around it may be there now.
+func (s *Syncer) Forgive(rev Revision) error {
+	s.config.Publisher.accept(rev)
+	return s.remember(func(m memory) memory { return m.without(rev) })
 }
 
 // Release lets what was held go forward again. It is fine when nothing was.
@@ -224,10 +260,11 @@ func (s *Syncer) Status() Status {
 	if status.Held != "" {
 		status.Wanted = status.Held
 	}
-	if s.config.Schedule.spec != nil {
-		now := s.config.Now()
-		status.Period, status.NextTry = s.config.Schedule.Period(now), s.config.Schedule.Next(now)
+	if counts, ok := s.config.Source.(interface{ Cost() Cost }); ok {
+		cost := counts.Cost()
+		status.Requests, status.BytesIn, status.BytesOut = cost.Requests, cost.BytesIn, cost.BytesOut
 	}
+	status.complete(s.config.Now(), s.opened, s.planned, s.config.Schedule)
 	return status
 }
 

@@ -60,20 +60,20 @@ func (r *rig) sync(want Revision) {
 }
 
 // refused wants Stage to fail and what is served to stay.
-func (r *rig) refused(class string, texts ...string) {
+func (r *rig) refused(kind string, texts ...string) {
 	r.t.Helper()
 	before, had := r.publisher.Current()
 	_, changed, err := r.Stage(r.t.Context())
 	wantText(r.t, err, texts...)
-	if got := ErrorClass(err); got != class || changed {
-		r.t.Errorf("the class of %q is %s, changed %v; want %s", err, got, changed, class)
+	if got := errorKind(err); got != kind || changed {
+		r.t.Errorf("the kind of %q is %s, changed %v; want %s", err, got, changed, kind)
 	}
 	if after, has := r.publisher.Current(); after != before || has != had {
 		r.t.Errorf("%s was current, now %s is", before, after)
 	}
 	noLeftovers(r.t, r.publisher.Dir())
-	if s := r.Status(); s.LastError != err.Error() || s.ErrorClass != class {
-		r.t.Errorf("the status says %q (%s); want the error", s.LastError, s.ErrorClass)
+	if s := r.Status(); s.LastError != err.Error() || s.ErrorKind != kind {
+		r.t.Errorf("the status says %q (%s); want the error", s.LastError, s.ErrorKind)
 	}
 }
 
@@ -132,9 +132,9 @@ func TestGates(t *testing.T) {
 			r.source.set(t, "bad", c.files)
 			r.refused(c.class, c.want)
 			n := r.source.fetches()
-			r.refused(ClassRefused, "revision bad was refused at 2026-05-01 12:00 and is not tried again until the source goes on", c.want[max(0, strings.Index(c.want, ": ")+2):])
+			r.refused(refusedKind, "revision bad was refused at 2026-05-01 12:00 and is not tried again until the source goes on", c.want[max(0, strings.Index(c.want, ": ")+2):])
 			r.reopen(nil)
-			r.refused(ClassRefused, "was refused")
+			r.refused(refusedKind, "was refused")
 			if r.source.fetches() != n {
 				t.Error("a refused revision was fetched again")
 			}
@@ -237,7 +237,7 @@ func TestRefuseAndHoldOutliveARestart(t *testing.T) {
 	}
 	r.Refuse(rev, errors.New("it answers 500"))
 	r.reopen(func(c *Config) { c.Limits.Shrink = 50 }) // other limits do not mend what it did when it ran
-	r.refused(ClassRefused, "revision five was refused", "it answers 500")
+	r.refused(refusedKind, "revision five was refused", "it answers 500")
 	if kept, err := r.publisher.List(); err != nil || slices.Contains(kept, "five") {
 		t.Errorf("kept are %v, %v; want no five", kept, err)
 	}
