@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"io"
 	"mime"
 	"net"
@@ -69,12 +70,12 @@ func (r *Remote) connectHTTP(limit int64) (*httpSession, error) {
 	return s, nil
 }
 
-// remember keeps what the session learnt, unless it ended in an error.
+// remember keeps what the session learnt, unless it led to an error.
 func (s *httpSession) remember(err error) {
 	s.r.mu.Lock()
 	defer s.r.mu.Unlock()
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, errNoFilter):
 		s.r.route = route{}
 	case s.route.until.IsZero():
 		s.route.until = time.Now().Add(routeLasts)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
@@ -20,11 +21,13 @@ import (
 
 // An sshSession runs git-upload-pack on an SSH server.
 type sshSession struct {
+	conn   *watchedConn
 	client *ssh.Client
 	in     io.WriteCloser
 	out    io.Reader
 	said   *firstWords // on its standard error
 	undo   func() bool
+	ended  func() error // why the context did
 }
 
 // connectSSH signs in and starts git-upload-pack. When ctx ends, so does the connection.
@@ -49,11 +52,12 @@ func (r *Remote) connectSSH(ctx context.Context, limit int64) (_ *sshSession, er
 			err = errors.Join(err, conn.Close())
 		}
 	}()
-	c, channels, requests, err := ssh.NewClientConn(&watchedConn{Conn: conn, left: limit}, addr, config)
+	watched := &watchedConn{Conn: conn, left: limit}
+	c, channels, requests, err := ssh.NewClientConn(watched, addr, config)
 	if err != nil {
 		return nil, r.refusedSSH(err, addr)
 	}
-	s := &sshSession{client: ssh.NewClient(c, channels, requests), said: &firstWords{}, undo: undo}
+	s := &sshSession{conn: watched, client: ssh.NewClient(c, channels, requests), said: &firstWords{}, undo: undo, ended: ctx.Err}
 	return s, s.start(r.address.path)
 }
 
@@ -122,11 +126,19 @@ func (p *sshPack) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// cause prefers what the server said in words to how its answer could not be read.
+// cause prefers why the connection was given up, and what the server said in words,
+// to how its answer could not be read.
 func (s *sshSession) cause(err error) error {
 	words := s.said.String()
+	why := s.conn.why.Load()
 	switch {
-	case err == nil || words == "":
+	case err == nil:
+		return nil
+	case s.ended() != nil:
+		return s.ended()
+	case why != nil:
+		return *why
+	case words == "":
 		return err
 	case strings.Contains(words, "not our ref"):
 		return errNotOurs
@@ -139,7 +151,10 @@ func (s *sshSession) cause(err error) error {
 
 func (s *sshSession) Close() error {
 	s.undo()
-	return s.client.Close()
+	if err := s.client.Close(); !errors.Is(err, net.ErrClosed) { // the other side was faster
+		return err
+	}
+	return nil
 }
 
 // sshConfig reads the key to sign in with, afresh, and the host keys to accept.
@@ -237,6 +252,7 @@ func (r *Remote) refusedSSH(err error, addr string) error {
 type watchedConn struct {
 	net.Conn
 	left int64
+	why  atomic.Pointer[error] // the first error, which what reads from here loses
 }
 
 func (c *watchedConn) Read(p []byte) (int, error) {
@@ -245,7 +261,10 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(p)
 	if c.left -= int64(n); c.left < 0 {
-		return n, errTooLarge
+		err = errTooLarge
+	}
+	if err != nil && err != io.EOF && !errors.Is(err, net.ErrClosed) {
+		c.why.CompareAndSwap(nil, &err)
 	}
 	return n, err
 }
