@@ -60,6 +60,12 @@ type Source struct {
 	HostKeys []string `yaml:"host_keys,omitempty" json:"host_keys,omitempty"`
 	Endpoint string   `yaml:"endpoint,omitempty" json:"endpoint,omitempty"` // of s3, a URL; empty: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or Amazon's
 	Region   string   `yaml:"region,omitempty" json:"region,omitempty"`     // of s3; empty: AWS_REGION, or us-east-1
+	// Verify says who must have signed the newest commit. Nil: anybody, and nobody.
+	Verify *Verify `yaml:"verify,omitempty" json:"verify,omitempty"`
+	Rewind string  `yaml:"rewind,omitempty" json:"rewind,omitempty"` // RewindAllow or RewindRefuse; empty: RewindAllow
+	// Relay is where the source's revisions are fetched from first, the address of
+	// what popup publish wrote. Empty: the source alone.
+	Relay string `yaml:"relay,omitempty" json:"relay,omitempty"`
 }
 
 // State says where backups of the app's state go.
