@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -42,6 +43,7 @@ func newS3Calls(spec wire.Source, guard *httpGuard) (s3Calls, error) {
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
 		RetryMaxAttempts:           getAttempts,
+		HTTPSignerV4:               freshSigner{},
 	}
 	opts.DisableS3ExpressSessionAuth = aws.Bool(true)
 	if endpoint != "" {
@@ -55,6 +57,16 @@ func newS3Calls(spec wire.Source, guard *httpGuard) (s3Calls, error) {
 	}
 	client := s3.New(opts)
 	return s3Calls{list: client.ListObjectsV2, get: client.GetObject}, nil
+}
+
+// A freshSigner derives its key for each request. The SDK's own keeps one by the
+// name of the access key alone, and goes on with the old secret when that is rotated.
+type freshSigner struct{}
+
+func (freshSigner) SignHTTP(ctx context.Context, keys aws.Credentials, r *http.Request, payloadHash, service, region string, at time.Time,
+	opts ...func(*v4.SignerOptions)) error {
+	plainPath := func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true } // S3 signs paths as they are sent
+	return v4.NewSigner(plainPath).SignHTTP(ctx, keys, r, payloadHash, service, region, at, opts...)
 }
 
 // checkEndpoint does not repeat what it refuses: it may hold a password.
