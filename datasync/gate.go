@@ -30,6 +30,9 @@ const (
 	GateShrink  = "shrink"
 	GateSchema  = "schema"
 	GateCheck   = "check"
+
+	GateSignature = "signature" // somebody who may, signed the commit
+	GateRewind    = "rewind"    // it follows what is served
 )
 
 // A GateError says which gate a revision did not pass, and why.

@@ -2,7 +2,6 @@ package datasync
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -40,6 +39,18 @@ type SourceOptions struct {
 // or "catalogue:ID[/FOLDER]". A local folder that is no git repository is a folder
 // whatever its kind. What is not there yet is not an error: Head says so.
 func NewSource(spec wire.Source, opts SourceOptions) (Source, error) {
+	trust, err := newTrust(spec)
+	if err != nil {
+		return nil, err
+	}
+	source, err := openSource(spec, opts)
+	if err != nil {
+		return nil, err
+	}
+	return trust.with(source)
+}
+
+func openSource(spec wire.Source, opts SourceOptions) (Source, error) {
 	limits := tree.Limits{Bytes: opts.MaxBytes, Files: opts.MaxFiles}
 	switch spec.Kind {
 	case "", kindGit, kindFolder:
@@ -95,6 +106,7 @@ type gitSource struct {
 	ref    string
 	limits tree.Limits
 	meter  *meter.Meter
+	trust  trust
 }
 
 // Cost is what was asked and transferred so far.
@@ -115,10 +127,5 @@ func (s *gitSource) Head(ctx context.Context) (Revision, error) {
 }
 
 func (s *gitSource) Fetch(ctx context.Context, rev, have Revision, w *tree.Writer) error {
-	err := s.remote.Fetch(ctx, git.Commit(rev), git.Commit(have), w)
-	var known *git.Error
-	if errors.As(err, &known) && known.Class == git.Moved {
-		return fmt.Errorf("%w: %w", ErrMoved, err)
-	}
-	return err
+	return asMoved(s.remote.Fetch(ctx, git.Commit(rev), git.Commit(have), w))
 }

@@ -8,6 +8,7 @@ import (
 
 	"popup/internal/git"
 	"popup/internal/meter"
+	"popup/internal/signature"
 	"popup/internal/tree"
 )
 
@@ -149,6 +150,8 @@ func errorKind(err error) string {
 		return diskKind
 	case errors.As(err, &gate):
 		return gate.Gate
+	case errors.Is(err, signature.ErrClock):
+		return string(git.Clock)
 	case errors.Is(err, ErrMoved):
 		return string(git.Moved)
 	case errors.As(err, &known):

@@ -160,7 +160,9 @@ func (s *Syncer) stageNewest(ctx context.Context) (Revision, error) {
 	if refused {
 		return "", &RefusedError{refusal}
 	}
-	err = s.fill(ctx, rev)
+	if err = s.admitted(ctx, rev); err == nil {
+		err = s.fill(ctx, rev)
+	}
 	if err == nil {
 		return rev, nil
 	}
@@ -282,6 +284,10 @@ func (s *Syncer) fingerprint() string {
 	fmt.Fprint(h, s.config.Extract, s.config.Limits, s.schema())
 	if bounded, ok := s.config.Source.(interface{ bounds() tree.Limits }); ok {
 		fmt.Fprint(h, bounded.bounds())
+	}
+	if ruled, ok := s.config.Source.(interface{ rules(Revision) string }); ok {
+		current, _ := s.config.Publisher.Current()
+		fmt.Fprint(h, ruled.rules(current))
 	}
 	return fmt.Sprintf("%x", h.Sum64())
 }

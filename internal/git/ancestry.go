@@ -30,8 +30,8 @@ type History struct {
 	Cut     string // where it does not follow, why that is not sure; empty: it is
 }
 
-// History asks for commit alone, and whether it follows since; an empty since is not
-// asked about. The files of the commits are left out where the server can. Errors
+// History asks for commit alone, and whether it follows since; what is no commit, it
+// does not follow. The files of the commits are left out where the server can. Errors
 // are *Error.
 func (r *Remote) History(ctx context.Context, commit, since Commit) (History, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
@@ -41,8 +41,11 @@ func (r *Remote) History(ctx context.Context, commit, since Commit) (History, er
 }
 
 func (r *Remote) history(ctx context.Context, commit, since Commit, within bound) (History, error) {
-	if !isCommit(string(commit)) || since != "" && !isCommit(string(since)) {
-		return History{}, fmt.Errorf("%q or %q is no commit", commit, since)
+	if !isCommit(string(commit)) {
+		return History{}, fmt.Errorf("%q is no commit", commit)
+	}
+	if !isCommit(string(since)) {
+		since = ""
 	}
 	l := lineage{tip: plumbing.NewHash(string(commit)), since: plumbing.NewHash(string(since)), within: within, commits: map[plumbing.Hash][]byte{}}
 	if r.address.local() {
