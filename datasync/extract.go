@@ -21,20 +21,23 @@ import (
 
 // extract unpacks the one archive of from that pattern names, a path or a glob. What
 // it holds is held against limits while it is written.
-func extract(ctx context.Context, from *os.Root, pattern string, w *tree.Writer, limits tree.Limits) (err error) {
+func extract(ctx context.Context, from *os.Root, pattern string, w *tree.Writer, limits tree.Limits) (index *tree.Index, err error) {
 	name, err := pickArchive(from.FS(), pattern)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f, err := from.Open(name)
 	if err != nil {
-		return fmt.Errorf("extract %s: %w", name, err)
+		return nil, fmt.Errorf("extract %s: %w", name, err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := unpack(ctx, f, w, limits.OrDefault()); err != nil {
-		return fmt.Errorf("extract %s: %w", name, explainArchive(err))
+	if err = unpack(ctx, f, w, limits.OrDefault()); err == nil {
+		index, err = w.Finish()
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("extract %s: %w", name, explainArchive(err))
+	}
+	return index, nil
 }
 
 // pickArchive finds the one file that pattern matches.

@@ -116,7 +116,8 @@ func unpackBytes(t testing.TB, archive []byte, limits tree.Limits) (string, erro
 	if err := os.WriteFile(filepath.Join(from, "archive"), archive, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return to, extract(t.Context(), openRoot(t, from), "archive", openRoot(t, to), limits)
+	_, err := extract(t.Context(), openRoot(t, from), "archive", writerTo(t, to, limits), limits)
+	return to, err
 }
 
 // untarReal unpacks by the tar of this machine.
@@ -307,7 +308,7 @@ func TestPickArchive(t *testing.T) {
 		"out":        "find archive",
 		"day-1.tar/": "nothing is called",
 	} {
-		err := extract(t.Context(), openRoot(t, dir), pattern, openRoot(t, tempDir(t)), tree.Limits{})
+		_, err := extract(t.Context(), openRoot(t, dir), pattern, writerTo(t, tempDir(t), tree.Limits{}), tree.Limits{})
 		if want == "" && err != nil {
 			t.Errorf("%s: %v", pattern, err)
 		} else if want != "" {
@@ -331,14 +332,15 @@ func fuzzArchive(f *testing.F, seeds ...[]byte) {
 			t.Fatal(err)
 		}
 		limits := tree.Limits{Bytes: 1 << 20, Files: 100}
-		err := extract(t.Context(), openRoot(t, from), "archive", openRoot(t, to), limits)
+		_, err := extract(t.Context(), openRoot(t, from), "archive", writerTo(t, to, limits), limits)
 		if got := names(t, outer); len(got) != 1 {
 			t.Errorf("it wrote beside the folder: %v", got)
 		}
-		size, measureErr := measure(t.Context(), to)
+		index, measureErr := tree.Scan(t.Context(), os.DirFS(to), tree.Limits{})
 		if measureErr != nil {
 			t.Fatal(measureErr)
 		}
+		size := index.Size()
 		if size.Entries > limits.Files+1 || err == nil && size.Bytes > limits.Bytes {
 			t.Errorf("it is over the limits: %+v", size)
 		}

@@ -61,6 +61,10 @@ func (s *Syncer) fillFromSource(ctx context.Context, rev Revision) error {
 		return err
 	}
 	err = sources.stageUpon(ctx, rev, func(ctx context.Context, a *aside) (*tree.Index, error) { return s.fetch(ctx, rev, a) })
+	var full *DiskFullError
+	if errors.As(err, &full) {
+		full.Dir = s.config.Publisher.Dir()
+	}
 	if err != nil {
 		return err
 	}
@@ -106,10 +110,7 @@ func (s *Syncer) extract(ctx context.Context, rev Revision, from *os.Root, a *as
 	limits := s.config.Limits.tree()
 	w := tree.NewWriter(a.root, tree.WriterOptions{Limits: limits, Writable: s.config.Prepare != nil})
 	defer func() { err = errors.Join(err, w.Close()) }()
-	err = extract(ctx, from, s.config.Extract, w, limits)
-	if err == nil {
-		index, err = w.Finish()
-	}
+	index, err = extract(ctx, from, s.config.Extract, w, limits)
 	if err == nil || ctx.Err() != nil || isDiskFull(err) {
 		return index, err
 	}
@@ -147,10 +148,14 @@ func (s *Syncer) check(ctx context.Context, rev Revision, dir string) error {
 
 // asGate makes a GateError of an error that is the content's fault.
 func asGate(rev Revision, gate string, err error) error {
-	if contentFault(err) {
-		return &GateError{rev, gate, err}
+	var limit *tree.LimitError
+	switch {
+	case !contentFault(err):
+		return err
+	case errors.As(err, &limit):
+		gate = GateSize
 	}
-	return err
+	return &GateError{rev, gate, err}
 }
 
 func inRoot(dir string, use func(*os.Root) error) (err error) {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"popup/internal/tree"
 )
 
 // listing describes a tree: name to type, contents, link target and executable bit.
@@ -108,6 +110,7 @@ func filling(t testing.TB, files map[string]string) func(context.Context, string
 	}
 }
 
+// names are those that a reader of the folder may rely on.
 func names(t testing.TB, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -116,7 +119,9 @@ func names(t testing.TB, dir string) []string {
 	}
 	var all []string
 	for _, e := range entries {
-		all = append(all, e.Name())
+		if !strings.HasPrefix(e.Name(), ".") {
+			all = append(all, e.Name())
+		}
 	}
 	return all
 }
@@ -188,7 +193,7 @@ func (s *script) Head(context.Context) (Revision, error) {
 	return s.head, s.headErr
 }
 
-func (s *script) Fetch(_ context.Context, rev Revision, dir *os.Root) error {
+func (s *script) Fetch(ctx context.Context, rev, _ Revision, w *tree.Writer) (err error) {
 	s.mu.Lock()
 	fill := s.fill[rev]
 	s.fetched = append(s.fetched, rev)
@@ -196,7 +201,38 @@ func (s *script) Fetch(_ context.Context, rev Revision, dir *os.Root) error {
 	if fill == nil {
 		return errors.New("no such revision")
 	}
-	return fill(dir.Name())
+	dir, err := os.MkdirTemp("", "script-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, removeTree(dir)) }()
+	if err := fill(dir); err != nil {
+		return err
+	}
+	return tree.Copy(ctx, os.DirFS(dir), w)
+}
+
+// writerTo writes a tree into an empty folder, until the test is over.
+func writerTo(t testing.TB, dir string, limits tree.Limits) *tree.Writer {
+	t.Helper()
+	w := tree.NewWriter(openRoot(t, dir), tree.WriterOptions{Limits: limits})
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// finished writes a tree by fetch, and finishes it.
+func finished(t testing.TB, dir string, limits tree.Limits, fetch func(*tree.Writer) error) error {
+	t.Helper()
+	w := writerTo(t, dir, limits)
+	if err := fetch(w); err != nil {
+		return err
+	}
+	_, err := w.Finish()
+	return err
 }
 
 func (s *script) fetches() int {

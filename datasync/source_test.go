@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"popup/internal/testutil"
+	"popup/internal/tree"
 	"popup/internal/wire"
 )
 
@@ -87,7 +88,7 @@ func TestSourceContract(t *testing.T) {
 			}
 			stopped, cancel := context.WithCancel(t.Context())
 			cancel()
-			if err := u.source.Fetch(stopped, two, openRoot(t, t.TempDir())); err == nil {
+			if err := u.source.Fetch(stopped, two, "", writerTo(t, tempDir(t), tree.Limits{})); err == nil {
 				t.Error("fetched though it was stopped")
 			}
 		})
@@ -105,8 +106,8 @@ func head(t *testing.T, s Source) Revision {
 
 func fetchInto(t *testing.T, s Source, rev Revision) (map[string]string, error) {
 	t.Helper()
-	dir := t.TempDir()
-	err := s.Fetch(t.Context(), rev, openRoot(t, dir))
+	dir := tempDir(t)
+	err := finished(t, dir, tree.Limits{}, func(w *tree.Writer) error { return s.Fetch(t.Context(), rev, "", w) })
 	return listing(t, dir), err
 }
 
