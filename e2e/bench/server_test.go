@@ -40,8 +40,10 @@ func (c cost) minus(o cost) cost {
 type server struct {
 	Plain string // http
 	TLS   string // https
-	Cold  string // https that ends each connection once it is idle, as servers do after a minute
-	Asked string // where to ask what it cost so far
+	// Brief and Cold are the same, but end each connection once it is idle, as servers
+	// do after a minute.
+	Brief, Cold string
+	Asked       string // where to ask what it cost so far
 }
 
 // startServer serves the repositories below dir until the test is over.
@@ -150,20 +152,14 @@ func serve(context.Context) error {
 	mux.Handle("/", backend)
 	mux.HandleFunc("/files/", relay)
 	mux.HandleFunc("/fast/", fast)
-	plain := &http.Server{Handler: c.count(mux)}
-	var onlyHTTP1 http.Protocols // there, a connection is idle when the answer is on the wire, and not a moment before
-	onlyHTTP1.SetHTTP1(true)
-	cold := &http.Server{Handler: plain.Handler, Protocols: &onlyHTTP1, ConnState: func(c net.Conn, state http.ConnState) {
-		if state == http.StateIdle {
-			c.Close()
-		}
-	}}
+	handler := c.count(mux)
 	asked := &http.Server{Handler: http.HandlerFunc(c.cost)}
 	var s server
 	var starts errs
-	starts.add(listen(plain, &s.Plain, c, false))
-	starts.add(listen(&http.Server{Handler: plain.Handler}, &s.TLS, c, true))
-	starts.add(listen(cold, &s.Cold, c, true))
+	starts.add(listen(&http.Server{Handler: handler}, &s.Plain, c, false))
+	starts.add(listen(&http.Server{Handler: handler}, &s.TLS, c, true))
+	starts.add(listen(brief(handler), &s.Brief, c, false))
+	starts.add(listen(brief(handler), &s.Cold, c, true))
 	starts.add(listen(asked, &s.Asked, &counter{}, false))
 	if starts != nil {
 		return errors.Join(starts...)
@@ -173,6 +169,18 @@ func serve(context.Context) error {
 	}
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
+}
+
+// brief ends connections that are idle. It speaks HTTP/1: there, they are when the
+// answer is on the wire, and not a moment before.
+func brief(handler http.Handler) *http.Server {
+	var old http.Protocols
+	old.SetHTTP1(true)
+	return &http.Server{Handler: handler, Protocols: &old, ConnState: func(c net.Conn, state http.ConnState) {
+		if state == http.StateIdle {
+			c.Close()
+		}
+	}}
 }
 
 type errs []error
@@ -189,7 +197,6 @@ func listen(s *http.Server, url *string, c *counter, secure bool) error {
 	if err != nil {
 		return err
 	}
-	s.ErrorLog = nil
 	counted := countedListener{l, c}
 	if !secure {
 		*url = "http://" + l.Addr().String()
