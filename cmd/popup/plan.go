@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"popup/apps"
 	"popup/datasync"
+	"popup/internal/tree"
 	"popup/internal/wire"
 	"popup/launcher/ending"
 	"popup/userdata"
@@ -175,15 +176,26 @@ func fetchRepository(ctx context.Context, address string) (dir string, cleanup f
 		return "", nil, fmt.Errorf("make a temporary folder: %w", err)
 	}
 	cleanup = func() { _ = os.RemoveAll(dir) } // the system clears what is left in its temporary folder
-	root, err := os.OpenRoot(dir)
-	if err == nil {
-		err = errors.Join(source.Fetch(ctx, rev, root), root.Close())
-	}
-	if err != nil {
+	if err := fetchInto(ctx, source, rev, dir); err != nil {
 		cleanup()
 		return "", nil, err
 	}
 	return dir, cleanup, nil
+}
+
+func fetchInto(ctx context.Context, source datasync.Source, rev datasync.Revision, dir string) (err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	w := tree.NewWriter(root, tree.WriterOptions{Writable: true}) // it is removed again
+	defer func() { err = errors.Join(err, w.Close()) }()
+	if err := source.Fetch(ctx, rev, "", w); err != nil {
+		return err
+	}
+	_, err = w.Finish()
+	return err
 }
 
 // shippedFolder is the copy of an app inside this binary.
