@@ -32,11 +32,7 @@ type Schedule struct {
 // at least a minute. zone is an IANA time zone, empty for UTC; CRON_TZ=ZONE before
 // the line wins over it. instance is what the spread is made of, and fleet is how
 // many instances read the same repository alike; 0: one.
-func ParseSchedule(line, zone, instance string, alike ...int) (Schedule, error) {
-	fleet := 0
-	if len(alike) > 0 {
-		fleet = alike[0]
-	}
+func ParseSchedule(line, zone, instance string, fleet int) (Schedule, error) {
 	rest := strings.TrimSpace(line)
 	if strings.HasPrefix(rest, "CRON_TZ=") || strings.HasPrefix(rest, "TZ=") {
 		first, after, _ := strings.Cut(rest, " ")

@@ -305,7 +305,7 @@ func TestStageRunsOnceAtATime(t *testing.T) {
 
 func TestStatusIsJSON(t *testing.T) {
 	r := newRig(t, Config{})
-	schedule, err := ParseSchedule("@every 5m", "", "i-1")
+	schedule, err := ParseSchedule("@every 5m", "", "i-1", 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,7 +15,8 @@ import (
 	"popup/internal/wire"
 )
 
-// A failed phase is tried again after firstRetry, then twice as long, up to lastRetry.
+// What failed is tried again after firstRetry, then twice as long, up to lastRetry.
+// Somebody looks on while an instance boots, so that it hurries more than a sync.
 const (
 	firstRetry = 2 * time.Second
 	lastRetry  = time.Minute
@@ -26,19 +29,20 @@ func (a *Appliance) boot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
+	backoff, asked := a.backoff(PhaseStart, a.readers()), error(nil)
+	for failed := 1; ; failed++ {
 		if err = a.firstFlip(ctx, p); err == nil {
 			break
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		wait := jitter(delay)
+		wait := backoff.Wait(failed, asked)
 		a.board.failed(PhaseStart, err, wait)
 		if err := pause(ctx, wait); err != nil {
 			return err
 		}
-		p = a.newest(ctx, p)
+		p, asked = a.newest(ctx, p)
 	}
 	a.jobs.Go(func() { a.afterFirstFlip(ctx) })
 	return nil
@@ -83,7 +87,7 @@ func (a *Appliance) install(ctx context.Context) (pair, error) {
 	var wait sync.WaitGroup
 	errs := make([]error, 3)
 	wait.Go(func() {
-		errs[0] = a.retry(ctx, PhaseService, func() (err error) {
+		errs[0] = a.retry(ctx, PhaseService, a.service, func() (err error) {
 			p.Release, _, err = a.service.stage(ctx)
 			return err
 		})
@@ -94,7 +98,7 @@ func (a *Appliance) install(ctx context.Context) (pair, error) {
 	})
 	wait.Go(func() {
 		if a.data != nil {
-			errs[1] = a.retry(ctx, PhaseData, func() (err error) {
+			errs[1] = a.retry(ctx, PhaseData, a.data, func() (err error) {
 				p.Revision, _, err = a.data.stage(ctx)
 				return err
 			})
@@ -104,7 +108,7 @@ func (a *Appliance) install(ctx context.Context) (pair, error) {
 		}
 	})
 	wait.Go(func() {
-		errs[2] = a.retry(ctx, PhasePackages, func() error {
+		errs[2] = a.retry(ctx, PhasePackages, nil, func() error {
 			note, err := a.installPackages(ctx, a.opts.Plan.Manifest.Packages)
 			if note != "" {
 				a.note("packages: %s", note)
@@ -120,28 +124,31 @@ func (a *Appliance) install(ctx context.Context) (pair, error) {
 	if err := errors.Join(errs...); err != nil {
 		return pair{}, err
 	}
-	return p, a.retry(ctx, PhaseStart, func() error {
+	return p, a.retry(ctx, PhaseStart, nil, func() error {
 		return a.memory.update(func(f *facts) { f.Sources = a.sources() })
 	})
 }
 
 // newest is p with what upstream has by now: the mend of what does not come up may
-// be there. Upstream may as well be gone, and then p is what there is.
-func (a *Appliance) newest(ctx context.Context, p pair) pair {
-	if id, _, err := a.service.stage(ctx); err == nil {
+// be there. Upstream may as well be gone, and then p is what there is; the error,
+// which was logged, may say when it wants to be asked again.
+func (a *Appliance) newest(ctx context.Context, p pair) (pair, error) {
+	id, _, err := a.service.stage(ctx)
+	if err == nil {
 		p.Release = id
 	} else if ctx.Err() == nil {
 		a.log.Warn("look for a newer release", "err", err)
 	}
 	if a.data == nil {
-		return p
+		return p, err
 	}
-	if id, _, err := a.data.stage(ctx); err == nil {
+	id, _, dataErr := a.data.stage(ctx)
+	if dataErr == nil {
 		p.Revision = id
 	} else if ctx.Err() == nil {
-		a.log.Warn("look for newer data", "err", err)
+		a.log.Warn("look for newer data", "err", dataErr)
 	}
-	return p
+	return p, errors.Join(err, dataErr)
 }
 
 // kept is the pair of an earlier start, if it is whole and from the sources that
@@ -174,10 +181,15 @@ func (a *Appliance) sources() string {
 // packagesOnce lets the builds begin.
 func (a *Appliance) packagesOnce() { a.packagesSet.Do(func() { close(a.packagesReady) }) }
 
-// retry runs step until it succeeds, showing each failure on phase. It returns
-// only nil or ctx's error.
-func (a *Appliance) retry(ctx context.Context, phase PhaseName, step func() error) error {
-	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
+// retry runs step until it succeeds, showing each failure on phase, and on s where
+// that is a stream's. It returns only nil or ctx's error.
+func (a *Appliance) retry(ctx context.Context, phase PhaseName, s *stream, step func() error) error {
+	backoff, plan := a.backoff(phase, 0), func(time.Time) {}
+	if s != nil {
+		backoff, plan = a.backoff(phase, a.readers()), s.syncer.Plan
+	}
+	defer func() { plan(time.Time{}) }()
+	for failed := 1; ; failed++ {
 		a.board.running(phase)
 		err := step()
 		if err == nil {
@@ -186,7 +198,8 @@ func (a *Appliance) retry(ctx context.Context, phase PhaseName, step func() erro
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		wait := max(jitter(delay), retryAfter(err))
+		wait := backoff.Wait(failed, err)
+		plan(time.Now().Add(wait))
 		a.board.failed(phase, err, wait)
 		if err := pause(ctx, wait); err != nil {
 			return err
@@ -194,13 +207,29 @@ func (a *Appliance) retry(ctx context.Context, phase PhaseName, step func() erro
 	}
 }
 
-// retryAfter is how long the other side asked to be left alone.
-func retryAfter(err error) time.Duration {
-	var asked interface{ RetryAfter() time.Duration }
-	if errors.As(err, &asked) {
-		return asked.RetryAfter()
+// backoff is how a boot waits. What asks a host that a whole fleet asks takes its turn.
+func (a *Appliance) backoff(phase PhaseName, readers int) datasync.Backoff {
+	return datasync.Backoff{Instance: a.memory.get().Instance + " " + string(phase), Fleet: readers,
+		First: firstRetry, Least: firstRetry / 2, Most: lastRetry}
+}
+
+// readers is how many are alike in asking a host: the whole fleet, and twice as many
+// where service and data come from the same one.
+func (a *Appliance) readers() int {
+	plan, fleet := a.opts.Plan, max(a.opts.Plan.Fleet, 1)
+	if plan.Data != nil && plan.Manifest.Service.Update.Schedule != "" && hostOf(plan.Service.URL) == hostOf(plan.Data.URL) {
+		return 2 * fleet
 	}
-	return 0
+	return fleet
+}
+
+// hostOf is the host of an address: of a URL, or of user@host:path.
+func hostOf(address string) string {
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		return u.Hostname()
+	}
+	host, _, _ := strings.Cut(address, ":")
+	return host[strings.LastIndexByte(host, '@')+1:]
 }
 
 // jitter spreads retries of many instances that failed together.
@@ -222,25 +251,34 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // startSchedules looks for new data and releases, and backs up, as the manifest says.
 func (a *Appliance) startSchedules(ctx context.Context) {
-	a.schedule(ctx, "sync service", a.service.schedule, a.syncService)
-	if a.data != nil {
-		a.schedule(ctx, "sync data", a.data.schedule, a.syncData)
-	}
-	a.schedule(ctx, "back up", a.backups, func(ctx context.Context) (bool, error) {
-		_, err := a.backup(ctx, true)
-		return true, err
-	})
-}
-
-func (a *Appliance) schedule(ctx context.Context, what string, s datasync.Schedule, run func(context.Context) (bool, error)) {
-	if s.Next(time.Now()).IsZero() {
+	a.follow(ctx, "sync service", a.service, a.syncService)
+	a.follow(ctx, "sync data", a.data, a.syncData)
+	if a.backups.Next(time.Now()).IsZero() {
 		return
 	}
 	a.jobs.Go(func() {
-		err := s.Run(ctx, func(ctx context.Context) {
-			if _, err := run(ctx); err != nil && ctx.Err() == nil {
+		err := a.backups.Run(ctx, func(ctx context.Context) {
+			if _, err := a.backup(ctx, true); err != nil && ctx.Err() == nil {
+				a.log.Warn("back up", "err", err)
+			}
+		})
+		if ctx.Err() == nil {
+			a.log.Error("schedule ended: back up", "err", err)
+		}
+	})
+}
+
+func (a *Appliance) follow(ctx context.Context, what string, s *stream, sync func(context.Context, *pass) (bool, error)) {
+	if s == nil || s.schedule.Next(time.Now()).IsZero() {
+		return
+	}
+	a.jobs.Go(func() {
+		err := s.syncer.Follow(ctx, func(ctx context.Context) error {
+			_, err := sync(ctx, &pass{})
+			if err != nil && ctx.Err() == nil {
 				a.log.Warn(what, "err", err)
 			}
+			return err
 		})
 		if ctx.Err() == nil {
 			a.log.Error("schedule ended: "+what, "err", err)

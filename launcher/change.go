@@ -111,12 +111,40 @@ func (a *Appliance) passed(before *running, phase PhaseName) {
 	}
 }
 
+// A pass is one look at the sources.
+type pass struct {
+	again bool          // what was refused is tried again
+	cost  datasync.Cost // of the sources, so far
+}
+
+// charge adds what s spent since before.
+func (p *pass) charge(s *stream, before datasync.Status) {
+	after := s.syncer.Status()
+	p.cost.Requests += after.Requests - before.Requests
+	p.cost.BytesIn += after.BytesIn - before.BytesIn
+	p.cost.BytesOut += after.BytesOut - before.BytesOut
+}
+
+// stage fetches the newest id that may be served. The caller holds the lock of s.
+func (p *pass) stage(ctx context.Context, s *stream) (datasync.Revision, bool, error) {
+	defer p.charge(s, s.syncer.Status())
+	id, changed, err := s.syncer.Stage(ctx)
+	var refused *datasync.RefusedError
+	if !p.again || !errors.As(err, &refused) {
+		return id, changed, err
+	}
+	if err := s.syncer.Forgive(refused.Refusal.Revision); err != nil {
+		return "", false, err
+	}
+	return s.syncer.Stage(ctx)
+}
+
 // syncData brings the newest good revision, and syncService the newest good release.
-func (a *Appliance) syncData(ctx context.Context) (bool, error) {
+func (a *Appliance) syncData(ctx context.Context, look *pass) (bool, error) {
 	if a.data == nil {
 		return false, nil
 	}
-	changed, err := a.syncStream(ctx, a.data, func(p *pair, id datasync.Revision) { p.Revision = id })
+	changed, err := a.syncStream(ctx, a.data, look, func(p *pair, id datasync.Revision) { p.Revision = id })
 	if err != nil || !changed {
 		return changed, err
 	}
@@ -128,16 +156,16 @@ func (a *Appliance) syncData(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-func (a *Appliance) syncService(ctx context.Context) (bool, error) {
-	return a.syncStream(ctx, a.service, func(p *pair, id datasync.Revision) { p.Release = id })
+func (a *Appliance) syncService(ctx context.Context, look *pass) (bool, error) {
+	return a.syncStream(ctx, a.service, look, func(p *pair, id datasync.Revision) { p.Release = id })
 }
 
 // syncStream stages what is newest in s and serves it. An id that does not come
 // up healthy is refused: it is remembered and not tried again until upstream moves.
-func (a *Appliance) syncStream(ctx context.Context, s *stream, set func(*pair, datasync.Revision)) (bool, error) {
+func (a *Appliance) syncStream(ctx context.Context, s *stream, look *pass, set func(*pair, datasync.Revision)) (bool, error) {
 	s.fetching.Lock() // until it is served: an older id must not overtake a newer one
 	defer s.fetching.Unlock()
-	id, changed, err := s.syncer.Stage(ctx)
+	id, changed, err := look.stage(ctx, s)
 	if err != nil || !changed {
 		return false, err
 	}
@@ -224,15 +252,14 @@ func (a *Appliance) prune() {
 
 // Sync looks for a new release and a new revision now, and returns when what is
 // served is what is wanted, or with the reason why it is not.
-func (a *Appliance) Sync(ctx context.Context) (SyncReport, error) {
+func (a *Appliance) Sync(ctx context.Context, order SyncOrder) (SyncReport, error) {
 	if err := a.mayChange(); err != nil {
 		return SyncReport{}, err
 	}
-	began := time.Now()
-	before := a.servingNow()
-	_, serviceErr := a.syncService(ctx)
-	_, dataErr := a.syncData(ctx)
-	return a.report(before, began), errors.Join(inStream("service", serviceErr), inStream("data", dataErr))
+	began, before, look := time.Now(), a.servingNow(), &pass{again: order.Retry}
+	_, serviceErr := a.syncService(ctx, look)
+	_, dataErr := a.syncData(ctx, look)
+	return a.report(before, began, look), errors.Join(inStream("service", serviceErr), inStream("data", dataErr))
 }
 
 func inStream(what string, err error) error {
@@ -242,7 +269,7 @@ func inStream(what string, err error) error {
 	return fmt.Errorf("sync %s: %w", what, err)
 }
 
-func (a *Appliance) report(before Serving, began time.Time) SyncReport {
+func (a *Appliance) report(before Serving, began time.Time, look *pass) SyncReport {
 	served := a.servingNow()
 	wanted := Serving{Release: a.service.syncer.Status().Wanted}
 	if a.data != nil {
@@ -250,7 +277,8 @@ func (a *Appliance) report(before Serving, began time.Time) SyncReport {
 	}
 	return SyncReport{
 		Served: served, Wanted: wanted, Took: time.Since(began).Round(time.Millisecond).String(),
-		Changed: before.Release != served.Release || before.Revision != served.Revision,
+		Changed:  before.Release != served.Release || before.Revision != served.Revision,
+		Requests: look.cost.Requests, BytesIn: look.cost.BytesIn, BytesOut: look.cost.BytesOut,
 	}
 }
 
@@ -260,14 +288,12 @@ func (a *Appliance) Rollback(ctx context.Context, order RollbackOrder) (SyncRepo
 	if err := a.mayChange(); err != nil {
 		return SyncReport{}, err
 	}
-	began, before := time.Now(), a.servingNow()
-	var s *stream
-	var current datasync.Revision
+	began, before, look := time.Now(), a.servingNow(), &pass{}
+	s, current, sync := a.service, before.Release, a.syncService
 	switch {
 	case order.What == "service":
-		s, current = a.service, before.Release
 	case order.What == "data" && a.data != nil:
-		s, current = a.data, before.Revision
+		s, current, sync = a.data, before.Revision, a.syncData
 	case order.What == "data":
 		return SyncReport{}, errors.New("this app has no data to roll back")
 	default:
@@ -277,7 +303,8 @@ func (a *Appliance) Rollback(ctx context.Context, order RollbackOrder) (SyncRepo
 		if err := s.syncer.Release(); err != nil {
 			return SyncReport{}, err
 		}
-		return a.Sync(ctx)
+		_, err := sync(ctx, look)
+		return a.report(before, began, look), inStream(order.What, err)
 	}
 	to, err := pickOlder(s.publisher, current, order.To)
 	if err != nil {
@@ -300,11 +327,11 @@ func (a *Appliance) Rollback(ctx context.Context, order RollbackOrder) (SyncRepo
 	}
 	a.record(Entry{Event: "rollback", Release: string(next.Release), Revision: string(next.Revision)})
 	if err := a.activate(ctx, next); err != nil {
-		return a.report(before, began), err // what does not come up is not held on to either
+		return a.report(before, began, look), err // what does not come up is not held on to either
 	}
 	a.onProbation(update{})
 	err = s.syncer.Hold(to)
-	return a.report(before, began), err
+	return a.report(before, began, look), err
 }
 
 // pickOlder finds what to go back to: the one that begins with wish, or the one before current.

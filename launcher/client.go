@@ -45,6 +45,12 @@ func (c *Client) Sync(ctx context.Context) (SyncReport, error) {
 	return r, c.call(ctx, http.MethodPost, "/sync", nil, &r)
 }
 
+// Retry is Sync, and tries again what was refused if it still is what is newest.
+func (c *Client) Retry(ctx context.Context) (SyncReport, error) {
+	var r SyncReport
+	return r, c.call(ctx, http.MethodPost, "/sync", url.Values{"retry": {"true"}}, &r)
+}
+
 // Rollback goes back to an older release or revision, or forward again.
 func (c *Client) Rollback(ctx context.Context, order RollbackOrder) (SyncReport, error) {
 	form := url.Values{"to": {order.To}}

@@ -39,7 +39,7 @@ func serveControl(path string, a *Appliance) (*control, error) {
 		answer(w, a.Status(), nil)
 	})
 	mux.HandleFunc("POST /sync", func(w http.ResponseWriter, r *http.Request) {
-		report, err := a.Sync(r.Context())
+		report, err := a.Sync(r.Context(), SyncOrder{Retry: r.FormValue("retry") == "true"})
 		answer(w, report, err)
 	})
 	mux.HandleFunc("POST /rollback/{what}", func(w http.ResponseWriter, r *http.Request) {

@@ -5,12 +5,9 @@ import (
 	"time"
 
 	"popup/datasync"
+	"popup/launcher/ending"
 	"popup/launcher/front"
 )
-
-// stalePeriods is how many periods of its schedule data may miss before the
-// instance is no longer called healthy.
-const stalePeriods = 3
 
 // showBoot hands the phases to the boot page, less what is only for the status.
 func (a *Appliance) showBoot(phases []Phase) {
@@ -42,7 +39,7 @@ func (a *Appliance) showAbout() {
 	if s.End != nil {
 		about.End = s.End.At
 	}
-	about.Stale = a.stale(s.Data)
+	about.Stale = stale(s.Data, time.Now())
 	a.front.SetAbout(about)
 }
 
@@ -83,6 +80,9 @@ const journalShown = 50
 
 // whyNot says why the instance is not healthy; nothing where it is.
 func (a *Appliance) whyNot(s Status, healthErr error) string {
+	if s.End != nil && s.End.Step == ending.Over.String() {
+		return errOver.Error()
+	}
 	if !s.Live {
 		for _, p := range s.Phases {
 			if p.State == front.PhaseFailed {
@@ -94,18 +94,15 @@ func (a *Appliance) whyNot(s Status, healthErr error) string {
 	if healthErr != nil {
 		return healthErr.Error()
 	}
-	return a.stale(s.Data)
+	return stale(s.Data, time.Now())
 }
 
-// stale says that data is older than it should be: syncs have failed for three periods.
-func (a *Appliance) stale(s *datasync.Status) string {
-	if s == nil || s.LastSuccess.IsZero() || s.Period <= 0 {
+// stale says that data is older than it should be: nothing brought what is wanted for three periods.
+func stale(s *datasync.Status, now time.Time) string {
+	if s == nil || !s.Stale(now) {
 		return ""
 	}
-	if age := time.Since(s.LastSuccess); age > stalePeriods*s.Period {
-		return fmt.Sprintf("the data was last found to be the newest %s ago", age.Round(time.Minute))
-	}
-	return ""
+	return fmt.Sprintf("the data was last found to be the newest %s ago", now.Sub(s.Confirmed).Round(time.Minute))
 }
 
 // staleNow is stale for the data as it stands.
@@ -113,7 +110,7 @@ func (a *Appliance) staleNow() string {
 	if a.data == nil {
 		return ""
 	}
-	return a.stale(a.data.status())
+	return stale(a.data.status(), time.Now())
 }
 
 func (s *stream) status() *datasync.Status {

@@ -47,17 +47,25 @@ type EndStatus struct {
 	Archive string    `json:"archive,omitempty"`
 }
 
-// A SyncReport says what one pass of sync came to.
+// A SyncOrder says how to look for what is new.
+type SyncOrder struct {
+	Retry bool // try again what was refused, if it still is what is newest
+}
+
+// A SyncReport says what one pass of sync came to, and what it cost the sources.
 type SyncReport struct {
-	Served  Serving `json:"served"`
-	Wanted  Serving `json:"wanted"`
-	Changed bool    `json:"changed"`
-	Took    string  `json:"took"`
+	Served   Serving `json:"served"`
+	Wanted   Serving `json:"wanted"`
+	Changed  bool    `json:"changed"`
+	Took     string  `json:"took"` // a length of time like 79ms or 1m2.5s
+	Requests int64   `json:"requests"`
+	BytesIn  int64   `json:"bytes_in"` // on the connections, TLS included
+	BytesOut int64   `json:"bytes_out"`
 }
 
 // A RollbackOrder goes back to an older release or revision and holds it there.
 type RollbackOrder struct {
 	What    string // "service" or "data"
 	To      string // a release or revision, or its beginning; empty: the one before
-	Release bool   // let the held one go forward again
+	Release bool   // let the held one go forward again, and sync it
 }

@@ -41,7 +41,7 @@ func (a *Appliance) openTrees() error {
 	if err != nil {
 		return err
 	}
-	schedule, err := a.parseSchedule("service", a.opts.Plan.Manifest.Service.Update.Schedule)
+	schedule, err := a.parseSchedule("service", a.opts.Plan.Manifest.Service.Update.Schedule, a.readers())
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (a *Appliance) openTrees() error {
 		return err
 	}
 	if state := a.opts.Plan.Manifest.State; state != nil {
-		if a.backups, err = a.parseSchedule("backup", state.Backup.Schedule); err != nil {
+		if a.backups, err = a.parseSchedule("backup", state.Backup.Schedule, 0); err != nil {
 			return err
 		}
 	}
@@ -76,7 +76,7 @@ func (a *Appliance) openData() error {
 	if err != nil {
 		return err
 	}
-	schedule, err := a.parseSchedule("data", d.Sync.Schedule)
+	schedule, err := a.parseSchedule("data", d.Sync.Schedule, a.readers())
 	if err != nil {
 		return err
 	}
@@ -90,12 +90,13 @@ func (a *Appliance) openData() error {
 }
 
 // parseSchedule reads a line of the manifest; an empty one never runs. What runs
-// at the same time elsewhere is spread by the instance and by what it is.
-func (a *Appliance) parseSchedule(what, line string) (datasync.Schedule, error) {
+// at the same time elsewhere is spread by the instance and by what it is; readers
+// is how many share what it asks, 0 where it asks nobody.
+func (a *Appliance) parseSchedule(what, line string, readers int) (datasync.Schedule, error) {
 	if line == "" {
 		return datasync.Schedule{}, nil
 	}
-	s, err := datasync.ParseSchedule(line, "", a.memory.get().Instance+" "+what)
+	s, err := datasync.ParseSchedule(line, "", a.memory.get().Instance+" "+what, readers)
 	if err != nil {
 		return s, fmt.Errorf("read the schedule of %s: %w", what, err)
 	}
