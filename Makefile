@@ -11,7 +11,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULN := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: help build run test check e2e bench fuzz golden vuln tools-run tools-test tools-vm clean
+.PHONY: help build run test check e2e bench bench-sync sim-sync fuzz golden vuln tools-run tools-test tools-vm clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,12 @@ e2e: tools-vm ## virtual machines with real cloud-init: make e2e T=regex KEEP=1
 
 bench: tools-test ## time to the first page, to a healthy app, of a poll and of an update
 	$(GO) test -run '^$$' -bench . -benchtime 5x ./e2e/appliance ./datasync
+
+bench-sync: tools-test ## polls, updates and clones against the peers: REPS=5 GIT_SYNC=PROGRAM OUT=docs/BENCHMARKS.md
+	REPS=$(or $(REPS),5) OUT=$(OUT) GIT_SYNC=$(GIT_SYNC) $(GO) test -timeout 60m -count 1 -v -run '^TestSync$$' ./e2e/bench
+
+sim-sync: tools-test ## 10,000 pollers in compressed time; fails when they are uneven or over the budget
+	POLLERS=$(or $(POLLERS),10000) OUT=$(OUT) $(GO) test -timeout 30m -count 1 -v -run '^TestSim$$' ./e2e/bench
 
 FUZZTIME ?= 20s
 fuzz: ## every fuzz target for FUZZTIME

@@ -22,7 +22,7 @@ import (
 
 // What is aimed at.
 const (
-	budget = 15  // reads a second that a public server lets a repository have
+	budget = 15  // polls a second that a public server lets a repository have
 	even   = 1.5 // how much busier than the mean the busiest moment may be
 	moment = 100 // polls in a moment: of fewer, chance alone makes one half as busy again as the mean
 )
@@ -32,6 +32,8 @@ type fleet struct {
 	title string
 	told  int // the size of the fleet that its schedules know; 0: none
 	relay bool
+	// numbered instances are a fleet's own, which spread evenly without chance.
+	numbered bool
 	// budget is how many polls a second it must keep to; 0: as many as it likes.
 	budget float64
 }
@@ -53,6 +55,7 @@ func TestSim(t *testing.T) {
 	for _, f := range []fleet{
 		{title: "git"},
 		{title: "git, told how many they are", told: pollers, budget: budget},
+		{title: "git, and numbered", told: pollers, budget: budget, numbered: true},
 		{title: "relay", relay: true},
 	} {
 		before := s.cost(t)
@@ -66,13 +69,14 @@ func TestSim(t *testing.T) {
 			each = paid.Own.Seconds() / float64(seen.polls)
 		}
 		fmt.Fprintf(&text, "| %s | %v | %d | %.1f | %d | %.2f | %d s | %.2f | %s | %s |\n", f.title, seen.period, seen.polls, seen.mean(), seen.busiest(1),
-			seen.ratio(1), seen.window(), seen.ratio(seen.window()), figure(each*1000), figure(each*seen.mean()))
+			seen.ratio(1), f.window(seen), seen.ratio(f.window(seen)), figure(each*1000), figure(each*seen.mean()))
 		for _, wrong := range f.judge(seen) {
 			t.Errorf("%s: %s", f.title, wrong)
 		}
 	}
-	fmt.Println(text.String())
-	fmt.Printf("Behind a relay the origin answers one poll of %s ms a minute, whatever the number of instances.\n", figure(git*1000))
+	fmt.Fprintf(&text, "\nBehind a relay the origin answers one poll of %s ms a minute, however many instances there are.\n\n%s: `make sim-sync`\n",
+		figure(git*1000), machine(t))
+	publish(t, "sim-sync", text.String())
 }
 
 // run has all of a fleet poll, twice each.
@@ -83,7 +87,7 @@ func (f fleet) run(t *testing.T, s *server, pollers int) *polls {
 	heads := make([]func(context.Context) error, pollers)
 	for i := range pollers {
 		var err error
-		if schedules[i], err = datasync.ParseSchedule("@every 1m", "", instance(i), f.told); err != nil {
+		if schedules[i], err = datasync.ParseSchedule("@every 1m", "", f.instance(i), f.told); err != nil {
 			t.Fatal(err)
 		}
 		answers[i], heads[i] = make(chan error), f.head(t, s)
@@ -123,8 +127,11 @@ func (f fleet) run(t *testing.T, s *server, pollers int) *polls {
 	return seen
 }
 
-// instance is an id as a cloud makes it.
-func instance(i int) string {
+// instance is an id as a cloud makes it, or as we do.
+func (f fleet) instance(i int) string {
+	if f.numbered {
+		return fmt.Sprint("fair-", i)
+	}
 	return fmt.Sprintf("i-%x", sha256.Sum256(fmt.Append(nil, i)))[:19]
 }
 
@@ -205,9 +212,6 @@ func (p *polls) add(at time.Duration, err error) {
 
 func (p *polls) mean() float64 { return float64(p.polls) / float64(len(p.seconds)) }
 
-// window is how many seconds a moment has.
-func (p *polls) window() int { return int(math.Ceil(moment / p.mean())) }
-
 // busiest is the most that came within so many seconds.
 func (p *polls) busiest(window int) int {
 	most, now := 0, 0
@@ -225,10 +229,18 @@ func (p *polls) ratio(window int) float64 {
 	return float64(p.busiest(window)) / (p.mean() * float64(window))
 }
 
+// window is how many seconds a moment has.
+func (f fleet) window(p *polls) int {
+	if f.numbered {
+		return max(1, int(math.Round(budget/p.mean())))
+	}
+	return int(math.Ceil(moment / p.mean()))
+}
+
 // judge says what is wrong with how a fleet polled.
 func (f fleet) judge(p *polls) (wrong []string) {
-	if ratio := p.ratio(p.window()); ratio > even {
-		wrong = append(wrong, fmt.Sprintf("the busiest %d s are %.2f times the mean, and not at most %.1f", p.window(), ratio, even))
+	if window, ratio := f.window(p), p.ratio(f.window(p)); ratio > even {
+		wrong = append(wrong, fmt.Sprintf("the busiest %d s are %.2f times the mean, and not at most %.1f", window, ratio, even))
 	}
 	if f.budget > 0 && p.mean() > f.budget {
 		wrong = append(wrong, fmt.Sprintf("%.1f polls a second are more than the %.0f that a repository may have", p.mean(), f.budget))
@@ -257,6 +269,7 @@ func TestJudge(t *testing.T) {
 		{"a herd of too many", fleet{budget: 90}, at(0, 200, 200, 0), 2},
 		{"one second of few", fleet{budget: 60}, at(50, 80, 20, 50), 0},
 		{"seconds of few", fleet{}, at(10, 90, 90, 10), 1},
+		{"one second of numbered few", fleet{numbered: true}, at(15, 24, 6, 15), 1},
 	} {
 		if wrong := c.fleet.judge(c.polls); len(wrong) != c.wrong {
 			t.Errorf("%s: %q", c.name, wrong)

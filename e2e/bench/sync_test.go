@@ -48,10 +48,16 @@ func TestSync(t *testing.T) {
 	} {
 		r.add(sc.title, sc.measure(t, s, reps, trust.trust()))
 	}
-	text := r.String() + "\n" + machine(t)
+	fmt.Fprintf(r, "\n%s, %s: `make bench-sync REPS=%d GIT_SYNC=git-sync`\n", machine(t), gitSyncVersion(t), reps)
+	publish(t, "bench-sync", r.String())
+}
+
+// publish prints text, and writes it into the document OUT.
+func publish(t *testing.T, name, text string) {
+	t.Helper()
 	fmt.Println(text)
 	if out := os.Getenv("OUT"); out != "" {
-		if err := insert(filepath.Join(testutil.RepositoryRoot(t), out), "bench-sync", text); err != nil {
+		if err := insert(filepath.Join(testutil.RepositoryRoot(t), out), name, text); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -196,22 +202,27 @@ func extracted(dir string, archive []byte) ([]byte, error) {
 	return archive, nil
 }
 
-// machine says what was measured where, and how to do it again.
+// machine says where it was measured, and of which commit.
 func machine(t testing.TB) string {
 	t.Helper()
-	say := func(argv ...string) string {
-		out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).Output()
-		if err != nil {
-			t.Fatalf("ask %v: %v", argv, err)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	text := fmt.Sprintf("Commit %s on %s cores, Linux %s, %s, %s", say("git", "rev-parse", "--short", "HEAD"), say("nproc"), say("uname", "-r"),
-		say("git", "--version"), say("go", "env", "GOVERSION"))
-	command := fmt.Sprintf("make bench-sync REPS=%d", count(t, "REPS", 1))
+	return fmt.Sprintf("Commit %s on %s cores, Linux %s, %s, %s", ask(t, "git", "rev-parse", "--short", "HEAD"), ask(t, "nproc"), ask(t, "uname", "-r"),
+		ask(t, "git", "--version"), ask(t, "go", "env", "GOVERSION"))
+}
+
+func gitSyncVersion(t testing.TB) string {
+	t.Helper()
 	if program := os.Getenv("GIT_SYNC"); program != "" {
-		text += ", git-sync " + say(program, "--version")
-		command += " GIT_SYNC=git-sync"
+		return "git-sync " + ask(t, program, "--version")
 	}
-	return text + ": `" + command + "`"
+	return "no git-sync"
+}
+
+// ask returns what a program prints.
+func ask(t testing.TB, argv ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).Output()
+	if err != nil {
+		t.Fatalf("ask %v: %v", argv, err)
+	}
+	return strings.TrimSpace(string(out))
 }
