@@ -22,7 +22,7 @@ func (r *Remote) fetch(ctx context.Context, commit, have Commit, w *tree.Writer)
 	return r.checkOut(ctx, newCheckout(w, id, ""), have)
 }
 
-// checkOut has a checkout get what it needs.
+// checkOut has a checkout get what it needs, and then its submodules.
 func (r *Remote) checkOut(ctx context.Context, c *checkout, have Commit) error {
 	get := r.receive
 	if r.address.local() {
@@ -37,7 +37,10 @@ func (r *Remote) checkOut(ctx context.Context, c *checkout, have Commit) error {
 	case err != nil:
 		return err
 	}
-	return c.finish(ctx)
+	if err := c.finish(ctx); err != nil {
+		return err
+	}
+	return r.fetchModules(ctx, c)
 }
 
 // receive has the server send what the commit has and have has not.
