@@ -190,6 +190,13 @@ func (s *Syncer) edited(ctx context.Context, rev Revision) bool {
 	return s.config.Publisher.isDamaged(rev)
 }
 
+// Recheck has the next Stage look on disk at what is served, whenever that was last done.
+func (s *Syncer) Recheck() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checked = time.Time{}
+}
+
 // noteMended remembers that the current revision was made anew under its name.
 func (s *Syncer) noteMended(rev Revision) error {
 	if current, ok := s.config.Publisher.Current(); ok && current == rev {

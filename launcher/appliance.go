@@ -285,7 +285,7 @@ func (a *Appliance) close() error {
 	if a.control != nil {
 		err = a.control.close(context.Background()) // again, where Run did not come that far
 	}
-	err = errors.Join(err, removeSockets(a.at, a.socketDir))
+	err = errors.Join(err, removeSockets(a.at, a.socketDir), a.closeTrees())
 	a.record(Entry{Event: "stop"})
 	return errors.Join(err, a.journal.Close(), a.unlock())
 }

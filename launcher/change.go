@@ -179,8 +179,9 @@ func (a *Appliance) syncStream(ctx context.Context, s *stream, look *pass, set f
 		return false, errNotLive
 	}
 	next := current.pair
-	if set(&next, id); next == current.pair {
-		return false, nil // somebody else brought it while this waited
+	set(&next, id)
+	if next == current.pair && s == a.data && current.followsData() {
+		return true, nil // it was mended on disk, and is read afresh for each request
 	}
 	if held := s.syncer.Status().Held; held != "" && held != id {
 		return false, nil // somebody went back while this waited
@@ -257,6 +258,11 @@ func (a *Appliance) Sync(ctx context.Context, order SyncOrder) (SyncReport, erro
 		return SyncReport{}, err
 	}
 	began, before, look := time.Now(), a.servingNow(), &pass{again: order.Retry}
+	for _, s := range []*stream{a.service, a.data} {
+		if s != nil {
+			s.syncer.Recheck()
+		}
+	}
 	_, serviceErr := a.syncService(ctx, look)
 	_, dataErr := a.syncData(ctx, look)
 	return a.report(before, began, look), errors.Join(inStream("service", serviceErr), inStream("data", dataErr))

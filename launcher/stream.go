@@ -33,7 +33,7 @@ func (s *stream) stage(ctx context.Context) (datasync.Revision, bool, error) {
 
 // openTrees opens the published trees and what follows their sources.
 func (a *Appliance) openTrees() error {
-	releases, err := datasync.OpenPublisher(a.at.releases(), datasync.PublisherOptions{})
+	releases, err := a.openPublisher(a.at.releases(), datasync.PublisherOptions{})
 	if err != nil {
 		return err
 	}
@@ -60,12 +60,36 @@ func (a *Appliance) openTrees() error {
 	return err
 }
 
+// openPublisher opens published trees, and says what was lost when the machine went down.
+func (a *Appliance) openPublisher(dir string, opts datasync.PublisherOptions) (*datasync.Publisher, error) {
+	p, err := datasync.OpenPublisher(dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	for _, lost := range p.Lost() {
+		a.log.Error("remove what was damaged", "err", lost)
+		a.record(Entry{Event: "damaged", Message: lost.Error()})
+	}
+	return p, nil
+}
+
+// closeTrees says on disk that all was in order: the next start need not read all of it.
+func (a *Appliance) closeTrees() error {
+	var err error
+	for _, s := range []*stream{a.service, a.data} {
+		if s != nil {
+			err = errors.Join(err, s.publisher.Close())
+		}
+	}
+	return err
+}
+
 func (a *Appliance) openData() error {
 	m, plan := a.opts.Plan.Manifest, a.opts.Plan.Data
 	if m.Data == nil || plan == nil {
 		return nil
 	}
-	revisions, err := datasync.OpenPublisher(a.at.data(), datasync.PublisherOptions{})
+	revisions, err := a.openPublisher(a.at.data(), datasync.PublisherOptions{Share: a.shielded()})
 	if err != nil {
 		return err
 	}
