@@ -3,6 +3,7 @@ package launcher
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -46,7 +47,11 @@ func (l layout) create() error {
 		{l.run(), 0o755},
 		{l.records(), 0o700},
 	} {
-		if err := os.MkdirAll(d.path, d.mode); err != nil {
+		err := os.MkdirAll(d.path, d.mode)
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("create %s: you may not write there; run popup with sudo, or give --root a folder of your own", d.path)
+		}
+		if err != nil {
 			return fmt.Errorf("create %s: %w", d.path, err)
 		}
 	}

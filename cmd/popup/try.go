@@ -50,6 +50,9 @@ const tryDrain = 5 * time.Second
 func try(cmd *cobra.Command, f upFlags) (err error) {
 	hurry, release := secondSignal(cmd.Context())
 	defer release() // last: a signal while the root is removed must not leave half of it
+	if err := checkListen(f.listen); err != nil {
+		return err
+	}
 	root, err := os.MkdirTemp("", "popup-try-")
 	if err != nil {
 		return fmt.Errorf("make a temporary root: %w", err)

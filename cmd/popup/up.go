@@ -57,8 +57,8 @@ with one. Without it, ROOT/etc/popup/config.yaml is read.`,
 }
 
 func up(ctx context.Context, f upFlags, stdout, stderr io.Writer) error {
-	if err := (wire.Serve{Listen: f.listen}).Check(); err != nil {
-		return usageError{fmt.Errorf("--%w", err)}
+	if err := checkListen(f.listen); err != nil {
+		return err
 	}
 	root, err := filepath.Abs(f.root)
 	if err != nil {
@@ -81,6 +81,14 @@ func up(ctx context.Context, f upFlags, stdout, stderr io.Writer) error {
 		Root: root, Listen: f.listen, Plan: plan, Version: version, Logger: newLogger(stderr, f.verbose),
 		Stdout: stdout, Catalogue: shippedFolder, PowerOff: powerOff(root, plan), Drain: f.drain, Hurry: f.hurry,
 	})
+}
+
+// checkListen wants an address, or nothing, of --listen.
+func checkListen(listen string) error {
+	if err := (wire.Serve{Listen: listen}).Check(); err != nil {
+		return usageError{fmt.Errorf("--%w", err)}
+	}
+	return nil
 }
 
 func newLogger(w io.Writer, verbose bool) *slog.Logger {

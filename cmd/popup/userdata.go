@@ -34,7 +34,7 @@ func (f *machineFlags) register(cmd *cobra.Command) {
 	f.app.register(cmd)
 	cmd.Flags().StringVar(&f.format, "format", string(userdata.Script), "script, cloud-config or mime")
 	cmd.Flags().StringArrayVar(&f.binaries, "binary", nil, "URL the machine downloads popup from, {arch} for its architecture; may be given again, and they are tried in turn")
-	cmd.Flags().StringVar(&f.checksums, "checksums", "", "file of `sha256sum popup-linux-*` that pins popup (default this executable, for its own architecture)")
+	cmd.Flags().StringVar(&f.checksums, "checksums", "", "`FILE` that sha256sum wrote of popup-linux-amd64 and popup-linux-arm64; it pins popup (default this executable, for its own architecture)")
 	cmd.Flags().StringVar(&f.listen, "listen", "", "HOST:PORT the machine serves on (default :80)")
 	cmd.Flags().StringArrayVar(&f.domains, "domain", nil, "name the machine is reached by over https, with a certificate it gets itself; may be given again")
 	cmd.Flags().StringVar(&f.email, "email", "", "address the certificate authority may write to (default none)")
@@ -53,13 +53,14 @@ root shell: it installs popup, which fetches and serves the app and ends on time
 			if f.gzip && isTerminal(cmd.OutOrStdout()) {
 				return usageError{errors.New("compressed user-data is not for a terminal; send it to a file, or leave --gzip out")}
 			}
-			text, _, err := f.render(cmd.Context(), args[0], cmd.ErrOrStderr())
+			made, err := f.render(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			if _, err := cmd.OutOrStdout().Write(text); err != nil {
+			if _, err := cmd.OutOrStdout().Write(made.text); err != nil {
 				return fmt.Errorf("write user-data: %w", err)
 			}
+			made.tell(cmd.ErrOrStderr())
 			return nil
 		},
 	}
@@ -67,36 +68,46 @@ root shell: it installs popup, which fetches and serves the app and ends on time
 	return cmd
 }
 
-// render makes the user-data of an app. What whoever launches it should know is
-// told on stderr.
-func (f machineFlags) render(ctx context.Context, app string, stderr io.Writer) ([]byte, wire.Plan, error) {
+// A rendering is user-data, and what it was made of.
+type rendering struct {
+	text  []byte
+	plan  wire.Plan
+	notes []string
+}
+
+// tell says what whoever launches it should know, once it was written.
+func (r rendering) tell(stderr io.Writer) {
+	for _, note := range r.notes {
+		fmt.Fprintln(stderr, "popup:", note)
+	}
+}
+
+// render makes the user-data of an app.
+func (f machineFlags) render(ctx context.Context, app string) (rendering, error) {
 	spec, err := f.spec()
 	if err != nil {
-		return nil, wire.Plan{}, usageError{err}
+		return rendering{}, usageError{err}
 	}
 	o, err := f.app.overrides()
 	if err != nil {
-		return nil, wire.Plan{}, err
+		return rendering{}, err
 	}
 	loaded, origin, err := loadApp(ctx, app, f.app.given())
 	if err != nil {
-		return nil, wire.Plan{}, err
+		return rendering{}, err
 	}
 	o.Origin, o.Listen, o.Domains, o.Email = origin, f.listen, f.domains, f.email
 	if spec.Plan, err = userdata.NewPlan(loaded, o); err != nil {
-		return nil, wire.Plan{}, usageError{err}
+		return rendering{}, usageError{err}
 	}
 	if spec.Binary, err = spec.Binary.For(loaded.Resources.Architectures); err != nil {
-		return nil, wire.Plan{}, usageError{err}
-	}
-	for _, note := range userdata.Notes(loaded, o, spec.Plan) {
-		fmt.Fprintln(stderr, "popup:", note)
+		return rendering{}, usageError{err}
 	}
 	text, err := userdata.Render(spec)
 	if err != nil {
-		return nil, wire.Plan{}, usageError{err}
+		return rendering{}, usageError{err}
 	}
-	return text, spec.Plan, nil
+	return rendering{text, spec.Plan, userdata.Notes(loaded, o, spec.Plan)}, nil
 }
 
 // spec is what the flags say about the machine.
