@@ -79,7 +79,7 @@ func verifyEntity(payload []byte, sig *packet.Signature, binary []byte, e *openp
 	if sig.CreationTime.After(now) || e.PrimaryKey.CreationTime.After(now) {
 		return fmt.Errorf("it is signed by %s on %s, and here it is %s; %w", who, sig.CreationTime.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime), ErrClock)
 	}
-	config := &packet.Config{Time: func() time.Time { return now }, MinRSABits: minRSABits}
+	config := &packet.Config{Time: func() time.Time { return now }}
 	if err := goodNow(e, *sig.IssuerKeyId, config); err != nil {
 		return notGood(who, err)
 	}
