@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -118,7 +119,7 @@ func classifyNetwork(err error) git.Error {
 		e.Class, e.Why, e.Hint = git.Timeout, "no answer in time", "check the network, or try again later"
 	case errors.As(err, &op):
 		e.Class, e.Why, e.Hint = git.Unreachable, "the server is not reached: "+op.Err.Error(), "check the address and the network"
-	case errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF):
 		e.Class, e.Why, e.Hint = git.Unreachable, "the server hung up", "try again later"
 	}
 	return e

@@ -108,7 +108,10 @@ func (s *s3Source) open(ctx context.Context, o s3Object) (io.ReadCloser, error) 
 		in.IfMatch = aws.String(o.etag)
 	}
 	out, err := s.calls.get(ctx, in)
-	if err != nil {
+	switch {
+	case gone(err):
+		return nil, ErrMoved
+	case err != nil:
 		return nil, s3Fault(err)
 	}
 	// Some gateways do not know If-Match.

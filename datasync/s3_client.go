@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -95,10 +96,10 @@ func s3Fault(err error) error {
 	if errors.As(err, &api) {
 		code, said = api.ErrorCode(), api.ErrorMessage()
 	}
-	after := askedToWait(answer.Response.Header, time.Now())
-	if code == "NoSuchKey" || status == http.StatusPreconditionFailed || status == http.StatusNotFound && code != "NoSuchBucket" {
-		return ErrMoved
+	if status == http.StatusOK {
+		return notS3(err)
 	}
+	after := askedToWait(answer.Response.Header, time.Now())
 	if e, ok := s3Faults[code]; ok {
 		e.Err, e.After = err, after
 		if e.Class == "" {
@@ -114,6 +115,21 @@ func s3Fault(err error) error {
 		e.Why = fmt.Sprintf("the server answered %d %s: %s", status, code, said)
 	}
 	return &e
+}
+
+// notS3 explains an answer that cannot be read, unless the network broke it off.
+func notS3(err error) error {
+	var broken *smithy.DeserializationError
+	if !errors.As(err, &broken) || classifyNetwork(err).Class != git.Other {
+		return err
+	}
+	return &git.Error{Class: git.Other, Err: err, Why: "what answers there is no S3 server", Hint: "check the endpoint"}
+}
+
+// gone says whether err is that an object is no longer there, as it was listed.
+func gone(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && slices.Contains([]string{"NoSuchKey", "PreconditionFailed"}, api.ErrorCode())
 }
 
 const wrongRegion = "the bucket is in another region"

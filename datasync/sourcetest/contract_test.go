@@ -356,7 +356,7 @@ func (c *counted) Read(p []byte) (int, error) {
 func TestSourceStopsInTheMiddle(t *testing.T) {
 	each(t, func(t *testing.T, u upstream) {
 		files := u.carried(day("1"))
-		files["large"] = file{content: noise(4 << 20)}
+		files["large"] = file{content: noise(1 << 20)}
 		u.set(t, files)
 		ctx, dial, arm := stopping(100_000)
 		s := open(t, u.spec, datasync.SourceOptions{DialContext: dial})

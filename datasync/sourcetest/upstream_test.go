@@ -150,10 +150,11 @@ func bucket(t *testing.T) upstream {
 					s.Remove(key)
 				}
 			}
+			objects := map[string]string{"beside": "this is not below the prefix"}
 			for name, f := range files {
-				s.Put(map[string]string{"data/" + name: f.content})
+				objects["data/"+name] = f.content
 			}
-			s.Put(map[string]string{"beside": "this is not below the prefix"})
+			s.Put(objects)
 		}, closed: closeBucket(s)}
 }
 

@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,7 +63,7 @@ func NewS3(t testing.TB) *S3 {
 	}))
 	t.Cleanup(server.Close)
 	s.URL = server.URL
-	s.client = s3.New(s3.Options{BaseEndpoint: &s.URL, UsePathStyle: true, Region: "us-east-1",
+	s.client = s3.New(s3.Options{BaseEndpoint: aws.String(s.URL), UsePathStyle: true, Region: "us-east-1",
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: s.Access, SecretAccessKey: s.Secret}, nil
@@ -173,8 +175,21 @@ func (s *S3) Answer(fn http.HandlerFunc) {
 // Put uploads objects, by their keys.
 func (s *S3) Put(objects map[string]string) {
 	s.t.Helper()
+	var all sync.WaitGroup
+	failed := make(chan error, len(objects))
+	few := make(chan struct{}, 8)
 	for key, content := range objects {
-		s.do(s.client.PutObject(context.Background(), &s3.PutObjectInput{Bucket: &s.Bucket, Key: &key, Body: bytes.NewReader([]byte(content))}))
+		few <- struct{}{}
+		all.Go(func() {
+			_, err := s.client.PutObject(context.Background(), &s3.PutObjectInput{Bucket: &s.Bucket, Key: &key, Body: strings.NewReader(content)})
+			failed <- err
+			<-few
+		})
+	}
+	all.Wait()
+	close(failed)
+	for err := range failed {
+		s.do(nil, err)
 	}
 }
 
