@@ -10,6 +10,7 @@ export CGO_ENABLED ?= 0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULN := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
 .PHONY: help build run test check e2e bench bench-sync sim-sync fuzz golden vuln tools-run tools-test tools-vm clean
 
@@ -66,6 +67,7 @@ tools-test:
 	@scripts/need git:git ssh-keygen:openssh-client gpg:gnupg gcc:gcc /usr/include/stdlib.h:libc6-dev php-fpm:php-fpm python3:python3 sqlite3:sqlite3 \
 	  shellcheck:shellcheck busybox:busybox curl:curl wget:wget ip:iproute2 nft:nftables \
 	  mmdebstrap:mmdebstrap mke2fs:e2fsprogs zstd:zstd dpkg-scanpackages:dpkg-dev
+	@test -x $(CACHE)/bin/versitygw || GOBIN=$(CACHE)/bin $(GO) install -trimpath $(VERSITYGW)
 
 tools-vm: tools-test
 	@scripts/need qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -65,7 +66,29 @@ func checkDataURL(source, address string) error {
 	if !strings.HasPrefix(address, source+"://") {
 		return flaw{fmt.Sprintf("%s is no %s:// address, as the source says", quote(address), source), "write one, or another source"}
 	}
-	return checkURL(address, []string{source})
+	if err := checkURL(address, []string{source}); err != nil || source != SourceS3 {
+		return err
+	}
+	return checkKey(address)
+}
+
+// checkKey checks that what is named of a bucket is a folder, or archives.
+func checkKey(address string) error {
+	dir, last := path.Split(strings.TrimPrefix(address, SourceS3+"://"))
+	if last == "" || dir == "" { // a bucket alone is its topmost folder
+		return nil
+	}
+	const pattern = `*?[\`
+	archive := slices.ContainsFunc([]string{".tar.zst", ".tar.gz", ".tgz", ".tar", ".zip"}, func(end string) bool { return strings.HasSuffix(last, end) })
+	switch _, err := path.Match(last, ""); {
+	case strings.ContainsAny(dir, pattern):
+		return flaw{"has a pattern in a folder", "write it in the last part, where it picks archives"}
+	case err != nil:
+		return flaw{quote(last) + " is not a pattern", "write one like day-*.tar.zst"}
+	case !archive && !strings.ContainsAny(last, pattern):
+		return flaw{quote(last) + " is neither a folder nor an archive", "end it with a / for the objects below it, or name a tar.zst, tar.gz, tar or zip"}
+	}
+	return nil
 }
 
 // checkFolder checks a folder: absolute, or beside the manifest.

@@ -20,7 +20,7 @@ type s3Source struct {
 	address s3Address
 	limits  tree.Limits
 	guard   *httpGuard
-	calls   s3Calls
+	api     s3API
 
 	mu    sync.Mutex
 	last  s3Listing             // what Head saw
@@ -33,7 +33,7 @@ func newS3(spec wire.Source, opts SourceOptions, limits tree.Limits) (Source, er
 		return nil, fmt.Errorf("open source: %w", err)
 	}
 	s := &s3Source{address: address, limits: limits.OrDefault(), guard: newHTTPGuard(opts)}
-	if s.calls, err = newS3Calls(spec, s.guard); err != nil {
+	if s.api, err = newS3API(spec, s.guard); err != nil {
 		return nil, fmt.Errorf("open source: %w", err)
 	}
 	return s, nil
@@ -107,7 +107,7 @@ func (s *s3Source) open(ctx context.Context, o s3Object) (io.ReadCloser, error) 
 	if tagged {
 		in.IfMatch = aws.String(o.etag)
 	}
-	out, err := s.calls.get(ctx, in)
+	out, err := s.api.GetObject(ctx, in)
 	switch {
 	case gone(err):
 		return nil, ErrMoved

@@ -21,11 +21,10 @@ import (
 	"popup/internal/wire"
 )
 
-// s3Calls are the calls of a client that are made. They are functions, because a
-// client in an interface keeps all of its hundred calls in the binary.
-type s3Calls struct {
-	list func(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error)
-	get  func(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
+// An s3API is what of the SDK's client is used.
+type s3API interface {
+	ListObjectsV2(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error)
+	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
 }
 
 const defaultRegion = "us-east-1"
@@ -33,7 +32,7 @@ const defaultRegion = "us-east-1"
 // getAttempts is how often one object is asked for in a fetch.
 const getAttempts = 3
 
-func newS3Calls(spec wire.Source, guard *httpGuard) (s3Calls, error) {
+func newS3API(spec wire.Source, guard *httpGuard) (s3API, error) {
 	endpoint := cmp.Or(spec.Endpoint, os.Getenv("AWS_ENDPOINT_URL_S3"), os.Getenv("AWS_ENDPOINT_URL"))
 	opts := s3.Options{
 		Region:      cmp.Or(spec.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion),
@@ -49,15 +48,14 @@ func newS3Calls(spec wire.Source, guard *httpGuard) (s3Calls, error) {
 	opts.DisableS3ExpressSessionAuth = aws.Bool(true)
 	if endpoint != "" {
 		if err := checkEndpoint(endpoint); err != nil {
-			return s3Calls{}, err
+			return nil, err
 		}
 		opts.BaseEndpoint, opts.UsePathStyle = aws.String(endpoint), true
 	}
 	if keys := (s3Keys{file: spec.CredentialsFile, profile: os.Getenv("AWS_PROFILE")}); keys.signsIn() {
 		opts.Credentials = keys
 	}
-	client := s3.New(opts)
-	return s3Calls{list: client.ListObjectsV2, get: client.GetObject}, nil
+	return s3.New(opts), nil
 }
 
 // A freshSigner derives its key for each request. The SDK's own keeps one by the

@@ -55,7 +55,7 @@ func (s *s3Source) list(ctx context.Context, opts ...func(*s3.Options)) (s3Listi
 		in.Delimiter = aws.String("/")
 	}
 	for bytes := int64(0); ; {
-		page, err := s.calls.list(ctx, in, opts...)
+		page, err := s.api.ListObjectsV2(ctx, in, opts...)
 		if err != nil {
 			return s3Listing{}, s3Fault(err)
 		}

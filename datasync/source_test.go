@@ -16,85 +16,6 @@ import (
 	"popup/internal/wire"
 )
 
-// An upstream is what stands behind a source, for the contract: its state is set whole.
-type upstream struct {
-	source Source
-	set    func(t *testing.T, files map[string]string)
-}
-
-func upstreams(t *testing.T) map[string]upstream {
-	repo := testutil.NewRepo(t)
-	server := testutil.NewGitServer(t, filepath.Dir(repo.Dir))
-	commit := func(t *testing.T, files map[string]string) {
-		repo.Git("rm", "-rfq", "--ignore-unmatch", ".")
-		repo.Commit(files)
-	}
-	folder := t.TempDir()
-	open := func(url string) Source {
-		s, err := NewSource(wire.Source{URL: url}, SourceOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	return map[string]upstream{
-		"git over http": {open(server.URL + "/upstream"), commit},
-		"git on disk":   {open(repo.URL()), commit},
-		"folder": {open(folder), func(t *testing.T, files map[string]string) {
-			for _, name := range names(t, folder) {
-				if err := os.RemoveAll(filepath.Join(folder, name)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			write(t, folder, files)
-		}},
-	}
-}
-
-// What every source promises.
-func TestSourceContract(t *testing.T) {
-	for name, u := range upstreams(t) {
-		t.Run(name, func(t *testing.T) {
-			first := map[string]string{"a": "1", "d/b": "2"}
-			u.set(t, first)
-			one := head(t, u.source)
-			if again := head(t, u.source); again != one {
-				t.Errorf("nothing changed, and %s became %s", one, again)
-			}
-			if !one.valid() {
-				t.Errorf("%q is not safe as the name of a folder", one)
-			}
-			if got, err := fetchInto(t, u.source, one); err != nil {
-				t.Error(err)
-			} else if diff := cmp.Diff(describe(first), got); diff != "" {
-				t.Error(diff)
-			}
-			second := map[string]string{"a": "1", "d/b": "3"}
-			u.set(t, second)
-			two := head(t, u.source)
-			if two == one {
-				t.Error("the content changed, and the revision did not")
-			}
-			if got, err := fetchInto(t, u.source, two); err != nil {
-				t.Error(err)
-			} else if diff := cmp.Diff(describe(second), got); diff != "" {
-				t.Error(diff)
-			}
-			// An older revision is either written as it was, or not at all.
-			if got, err := fetchInto(t, u.source, one); err == nil {
-				if diff := cmp.Diff(describe(first), got); diff != "" {
-					t.Errorf("another revision was passed off as this one: %s", diff)
-				}
-			}
-			stopped, cancel := context.WithCancel(t.Context())
-			cancel()
-			if err := u.source.Fetch(stopped, two, "", writerTo(t, tempDir(t), tree.Limits{})); err == nil {
-				t.Error("fetched though it was stopped")
-			}
-		})
-	}
-}
-
 func head(t *testing.T, s Source) Revision {
 	t.Helper()
 	rev, err := s.Head(t.Context())
@@ -226,9 +147,7 @@ func TestNewSourceRefuses(t *testing.T) {
 		spec wire.Source
 		want string
 	}{
-		{wire.Source{Kind: "s3", URL: "s3://bucket"}, "data from s3 is not read by this version; it reads git repositories and folders"},
-		{wire.Source{Kind: "https", URL: "https://example.org/x.tar"}, "data from https is not read by this version"},
-		{wire.Source{Kind: "ftp", URL: "x"}, `no source of the kind "ftp"; write git or folder`},
+		{wire.Source{Kind: "ftp", URL: "x"}, `no source of the kind "ftp"; write git, s3, https or folder`},
 		{wire.Source{URL: "-x"}, "begins with -"},
 		{wire.Source{URL: "https://u:s3cret@example.org/x"}, "carries a password"},
 		{wire.Source{Kind: "folder", URL: "https://example.org/x"}, "https://example.org/x is not a folder of this machine"},
