@@ -73,14 +73,12 @@ func (o *origin) git(in *bytes.Buffer, args ...string) {
 	}
 }
 
-// realDays is how many days were published for real.
-const realDays = 52
-
-// days is the repository of the daily tarball; each change is one more day.
-func days(t testing.TB, dir string, changes int) *origin {
+// days is the repository of the daily tarball, of which the last changes are still
+// to come; each change is one more day.
+func days(t testing.TB, dir string, count, changes int) *origin {
 	t.Helper()
-	all := testutil.Days(t, realDays)
-	at := max(1, realDays-changes)
+	all := testutil.Days(t, count)
+	at := max(1, count-changes)
 	file := func(n int) map[string][]byte {
 		if at+n < len(all) {
 			return map[string][]byte{testutil.Tarball: all[at+n].Tarball}

@@ -22,8 +22,8 @@ import (
 	"popup/internal/wire"
 )
 
-// pause lets a server end an idle connection.
-const pause = 20 * time.Millisecond
+// pause lets a server end an idle connection, between two polls and not in one.
+const pause = 150 * time.Millisecond
 
 // A resident contender is a process that lives on between two polls, as the
 // appliance does. It reads how often to sync, and answers with what that used.

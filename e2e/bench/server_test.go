@@ -40,7 +40,7 @@ func (c cost) minus(o cost) cost {
 type server struct {
 	Plain string // http
 	TLS   string // https
-	// Brief and Cold are the same, but end each connection once it is idle, as servers
+	// Brief and Cold are the same, but soon end a connection that is idle, as servers
 	// do after a minute.
 	Brief, Cold string
 	Asked       string // where to ask what it cost so far
@@ -158,8 +158,8 @@ func serve(context.Context) error {
 	var starts errs
 	starts.add(listen(&http.Server{Handler: handler}, &s.Plain, c, false))
 	starts.add(listen(&http.Server{Handler: handler}, &s.TLS, c, true))
-	starts.add(listen(brief(handler), &s.Brief, c, false))
-	starts.add(listen(brief(handler), &s.Cold, c, true))
+	starts.add(listen(&http.Server{Handler: handler, IdleTimeout: time.Second}, &s.Brief, c, false))
+	starts.add(listen(&http.Server{Handler: handler, IdleTimeout: pause / 3}, &s.Cold, c, true))
 	starts.add(listen(asked, &s.Asked, &counter{}, false))
 	if starts != nil {
 		return errors.Join(starts...)
@@ -169,18 +169,6 @@ func serve(context.Context) error {
 	}
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
-}
-
-// brief ends connections that are idle. It speaks HTTP/1: there, they are when the
-// answer is on the wire, and not a moment before.
-func brief(handler http.Handler) *http.Server {
-	var old http.Protocols
-	old.SetHTTP1(true)
-	return &http.Server{Handler: handler, Protocols: &old, ConnState: func(c net.Conn, state http.ConnState) {
-		if state == http.StateIdle {
-			c.Close()
-		}
-	}}
 }
 
 type errs []error

@@ -18,6 +18,9 @@ type scenario struct {
 	origin *origin
 	url    string
 	polls  int // how often to look while nothing changes; 0: once, after a change
+	// settle is how many updates go by before one is measured: by then there are old
+	// revisions that the next ones are made of.
+	settle int
 	clone  bool
 	cold   bool
 	kinds  []kind
@@ -27,13 +30,13 @@ type scenario struct {
 // measured, OUT the document that gets the tables, GIT_SYNC a git-sync to measure.
 func TestSync(t *testing.T) {
 	full := os.Getenv("REPS") != ""
-	reps, files, polls := count(t, "REPS", 1), 300, 3
+	reps, files, daysOf, polls, settle := count(t, "REPS", 1), 100, 4, 2, 1
 	if full {
-		files, polls = 20_000, 20
+		files, daysOf, polls, settle = 20_000, 52, 20, 4
 	}
 	dir, trust := t.TempDir(), newCertificate(t)
 	s := startServer(t, dir, trust)
-	daily, large := days(t, dir, reps+4), many(t, dir, files)
+	daily, large := days(t, dir, daysOf, settle+reps), many(t, dir, files)
 	usage := buildUsage(t)
 	kinds, extracting := contenders(usage), kind{"popup, archive extracted", residents("popup", "data/current", "BENCH_EXTRACT="+testutil.Tarball)}
 	updating := append([]kind{kinds[0], extracting}, kinds[1:]...)
@@ -42,8 +45,8 @@ func TestSync(t *testing.T) {
 		{title: "No change, kept connection, http", origin: daily, url: s.Plain, polls: polls, kinds: kinds},
 		{title: "No change, kept connection, https", origin: daily, url: s.TLS, polls: polls, kinds: kinds},
 		{title: "No change, new TLS connection", origin: daily, url: s.Cold, polls: polls, cold: true, kinds: kinds},
-		{title: fmt.Sprintf("One more day of %d", realDays), origin: daily, url: s.Plain, kinds: updating},
-		{title: fmt.Sprintf("10 of %d files changed", files), origin: large, url: s.Plain, kinds: kinds},
+		{title: fmt.Sprintf("One more day of %d", daysOf), origin: daily, url: s.Plain, settle: settle, kinds: updating},
+		{title: fmt.Sprintf("10 of %d files changed", files), origin: large, url: s.Plain, settle: settle, kinds: kinds},
 		{title: fmt.Sprintf("Clone of %d files", files), origin: large, url: s.Plain, clone: true, kinds: kinds},
 	} {
 		r.add(sc.title, sc.measure(t, s, reps, trust.trust()))
@@ -94,7 +97,7 @@ func (sc scenario) measure(t *testing.T, s *server, reps int, trust []string) []
 			running[i] = sc.ready(t, k, task{url, t.TempDir(), trust, sc.cold})
 		}
 	}
-	for range sc.settle() {
+	for range sc.settle {
 		sc.origin.advance()
 		for i, c := range running {
 			sc.must(t, c, rows[i].name)
@@ -137,15 +140,6 @@ func (sc scenario) ready(t *testing.T, k kind, of task) contender {
 		sc.must(t, c, k.name)
 	}
 	return c
-}
-
-// settle is how many updates go by before one is measured: by then there are old
-// revisions that the next ones are made of.
-func (sc scenario) settle() int {
-	if sc.clone || sc.polls > 0 {
-		return 0
-	}
-	return 4
 }
 
 func (sc scenario) must(t *testing.T, c contender, name string) {
