@@ -12,7 +12,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULN := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
-.PHONY: help build run test check e2e bench bench-sync sim-sync fuzz golden vuln tools-run tools-test tools-vm clean
+.PHONY: help build run test check e2e torture bench bench-sync sim-sync fuzz golden vuln tools-run tools-test tools-vm clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ fuzz: ## every fuzz target for FUZZTIME
 	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$pkg; \
 	  done; \
 	done
+
+torture: tools-test ## kills and full disks at N system calls of each kind, and N random kills: make torture N=1000
+	N=$(or $(N),1000) CGO_ENABLED=1 $(GO) test -race -timeout 120m -count 1 -v -run 'Torture|TestKill' ./datasync ./e2e/appliance
 
 golden: ## rewrite golden files, the JSON Schema and the sample; read the diff before committing it
 	$(GO) test ./userdata ./apps -update
