@@ -87,9 +87,16 @@ func serving(o Overrides) (wire.Serve, error) {
 	return serve, nil
 }
 
-// forInstance is m without what only a catalogue shows.
+// forInstance is m without what only a catalogue shows, and what was decided by
+// making the plan: where it may run, and for how long.
 func forInstance(m apps.Manifest) apps.Manifest {
 	m.Description, m.Keywords, m.Icon, m.Screenshots = "", nil, "", nil
+	m.Resources, m.Lifetime = apps.Resources{}, apps.Lifetime{}
+	m.Env = maps.Clone(m.Env)
+	for name, setting := range m.Env {
+		setting.Description = ""
+		m.Env[name] = setting
+	}
 	return m
 }
 

@@ -30,7 +30,7 @@ func board() apps.Manifest {
 		Serve: apps.Serve{Type: apps.ServeStatic},
 		Data:  &apps.Data{Repository: "https://example.org/days", Branch: "main"},
 		Env: map[string]apps.EnvVar{
-			"TITLE": {Value: "Board"},
+			"TITLE": {Value: "Board", Description: "What stands at the top."},
 			"TOKEN": {Secret: true},
 		},
 	}
@@ -156,7 +156,10 @@ func TestPasswordIsNeverPrinted(t *testing.T) {
 
 func TestPlanCarriesOnlyWhatWasGiven(t *testing.T) {
 	given := map[string]string{"TOKEN": "t"}
-	plan, err := NewPlan(apps.Loaded{Manifest: board(), File: "app.yaml"}, Overrides{Origin: Origin{Repository: "https://example.org/board"}, Settings: given, Listen: ":8080"})
+	loaded := with(func(m *apps.Manifest) {
+		m.Resources.CPUs, m.Lifetime.MaxTTL = 1, apps.Duration(aDay)
+	})
+	plan, err := NewPlan(loaded, Overrides{Origin: Origin{Repository: "https://example.org/board"}, Settings: given, Listen: ":8080"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,6 +172,12 @@ func TestPlanCarriesOnlyWhatWasGiven(t *testing.T) {
 	}
 	if m := plan.Manifest; m.Description != "" || m.Keywords != nil || m.Icon != "" || m.Screenshots != nil || m.Name != "Board" {
 		t.Errorf("manifest %+v; want it without what a catalogue shows", m)
+	}
+	if m := plan.Manifest; m.Resources.CPUs != 0 || m.Lifetime.MaxTTL != 0 || m.Env["TITLE"].Description != "" || m.Env["TITLE"].Value != "Board" {
+		t.Errorf("manifest %+v; want it without what is decided, and without words about settings", m)
+	}
+	if loaded.Env["TITLE"].Description == "" || loaded.Lifetime.MaxTTL == 0 {
+		t.Errorf("the manifest itself was changed: %+v", loaded)
 	}
 	if plan.Serve.Listen != ":8080" || plan.Version != wire.PlanVersion {
 		t.Errorf("plan %+v", plan)
