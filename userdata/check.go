@@ -28,6 +28,9 @@ func CheckPlan(plan wire.Plan) error {
 // checkSource knows git repositories and folders; what else there is says itself
 // what is wrong with its address.
 func checkSource(field string, s wire.Source) error {
+	if err := checkSigned("verify or rewind", field, s); err != nil {
+		return err
+	}
 	switch {
 	case s.URL == "":
 		return fmt.Errorf("%s has no url; write a repository's address", field)

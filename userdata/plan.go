@@ -41,6 +41,7 @@ type Overrides struct {
 	// Domains are the names it is to be reached by over https.
 	Domains []string
 	Email   string // told to the authority that certifies them; empty: none
+	Trust   Trust
 }
 
 // NewPlan makes the plan that launches loaded as o says. What only a catalogue
@@ -50,10 +51,14 @@ type Overrides struct {
 func NewPlan(loaded apps.Loaded, o Overrides) (wire.Plan, error) {
 	service, serviceErr := serviceSource(loaded, o)
 	data, dataErr := dataSource(loaded, o)
+	if dataErr != nil && data == nil {
+		data = new(wire.Source) // there would be one
+	}
+	trustErr := o.Trust.put(&service, data)
 	over, endErr := end(loaded.Lifetime, o)
 	serve, serveErr := serving(o)
 	_, settingsErr := loaded.ResolveSettings(o.Settings)
-	if err := errors.Join(serviceErr, dataErr, endErr, serveErr, settingsErr); err != nil {
+	if err := errors.Join(serviceErr, dataErr, trustErr, endErr, serveErr, settingsErr); err != nil {
 		return wire.Plan{}, err
 	}
 	plan := wire.Plan{

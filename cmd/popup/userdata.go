@@ -24,6 +24,7 @@ var defaultBinaryURL string
 // machineFlags are what a machine is told beside its app.
 type machineFlags struct {
 	app               appFlags
+	trust             trustFlags
 	format, checksums string
 	listen, email     string
 	binaries, domains []string
@@ -32,6 +33,7 @@ type machineFlags struct {
 
 func (f *machineFlags) register(cmd *cobra.Command) {
 	f.app.register(cmd)
+	f.trust.register(cmd)
 	cmd.Flags().StringVar(&f.format, "format", string(userdata.Script), "script, cloud-config or mime")
 	cmd.Flags().StringArrayVar(&f.binaries, "binary", nil, "URL the machine downloads popup from, {arch} for its architecture; may be given again, and they are tried in turn")
 	cmd.Flags().StringVar(&f.checksums, "checksums", "", "`FILE` that sha256sum wrote of popup-linux-amd64 and popup-linux-arm64; it pins popup (default this executable, for its own architecture)")
@@ -91,6 +93,9 @@ func (f machineFlags) render(ctx context.Context, app string) (rendering, error)
 	o, err := f.app.overrides()
 	if err != nil {
 		return rendering{}, err
+	}
+	if o.Trust, err = f.trust.read(); err != nil {
+		return rendering{}, usageError{err}
 	}
 	loaded, origin, err := loadApp(ctx, app, f.app.given())
 	if err != nil {
