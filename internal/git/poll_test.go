@@ -73,7 +73,17 @@ func TestPollsShareAConnection(t *testing.T) {
 	repo := testutil.NewRepo(t)
 	repo.Commit(map[string]string{"n": "1"})
 	var made atomic.Int64
-	server := httptest.NewServer(testutil.GitHandler(t, filepath.Dir(repo.Dir)))
+	backend := testutil.GitHandler(t, filepath.Dir(repo.Dir))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		whole := httptest.NewRecorder()
+		backend.ServeHTTP(whole, r)
+		w.Header().Set("Content-Type", whole.Header().Get("Content-Type"))
+		w.WriteHeader(whole.Code)
+		for _, b := range whole.Body.Bytes() { // its end comes later than what was asked for
+			_, _ = w.Write([]byte{b})
+			w.(http.Flusher).Flush()
+		}
+	}))
 	t.Cleanup(server.Close)
 	r := remote(t, server.URL+"/upstream", counted(&made))
 	for n := range 3 {
@@ -162,7 +172,7 @@ func TestRefusedVersion2(t *testing.T) {
 		status     int
 		kind, body string
 	}{
-		"not found": {404, "text/plain", "not found"}, "method": {405, "", ""}, "media": {415, "", ""}, "internal": {500, "", ""},
+		"not found": {404, "text/plain", "not found"}, "method": {405, "", ""}, "media": {415, "", ""}, "internal": {500, "", ""}, "login": {302, "", ""},
 		"page": {200, "text/html", "<html>"}, "nothing": {200, kind, ""}, "garbage": {200, kind, "<html>"},
 		"words": {200, kind, "001aERR what is ls-refs?\n\n"},
 	} {
@@ -173,6 +183,7 @@ func TestRefusedVersion2(t *testing.T) {
 					if r.Method == http.MethodPost && !known {
 						known = true
 						w.Header().Set("Content-Type", c.kind)
+						w.Header().Set("Location", "/login")
 						w.WriteHeader(c.status)
 						_, _ = w.Write([]byte(c.body))
 						return
