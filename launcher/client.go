@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -24,7 +26,7 @@ type Client struct {
 func Dial(root string) (*Client, error) {
 	socket, err := ControlSocket(root)
 	if err != nil {
-		return nil, err
+		return nil, notOurs(err)
 	}
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
@@ -61,18 +63,61 @@ func (c *Client) Rollback(ctx context.Context, order RollbackOrder) (SyncReport,
 	return r, c.call(ctx, http.MethodPost, "/rollback/"+url.PathEscape(order.What), form, &r)
 }
 
+// Metrics are those of the instance as OpenMetrics, a text.
+func (c *Client) Metrics(ctx context.Context) (text []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://popup/metrics", nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask popup: %w", err)
+	}
+	req.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")
+	resp, err := c.do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, resp.Body.Close()) }()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("ask popup for metrics: it answered %s", resp.Status)
+	}
+	if text, err = io.ReadAll(resp.Body); err != nil {
+		return nil, fmt.Errorf("read popup's answer: %w", err)
+	}
+	return text, nil
+}
+
+// do sends a request and says what to try when nobody answers.
+func (c *Client) do(req *http.Request) (*http.Response, error) {
+	resp, err := c.http.Do(req)
+	switch {
+	case err == nil:
+		return resp, nil
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("connect to %s: %w", c.socket, ErrNotRunning)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return nil, fmt.Errorf("ask popup: it closed the connection; it is stopping, or it is another user's: %s", whoMayAsk)
+	}
+	return nil, notOurs(fmt.Errorf("ask popup: %w", err))
+}
+
+// whoMayAsk says what to try.
+const whoMayAsk = "only root and the user that runs popup up may ask; try sudo"
+
+// notOurs adds that to what the system refused.
+func notOurs(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w; %s", err, whoMayAsk)
+	}
+	return err
+}
+
 func (c *Client) call(ctx context.Context, method, path string, form url.Values, into any) (err error) {
 	address := url.URL{Scheme: "http", Host: "popup", Path: path, RawQuery: form.Encode()}
 	req, err := http.NewRequestWithContext(ctx, method, address.String(), nil)
 	if err != nil {
 		return fmt.Errorf("ask popup: %w", err)
 	}
-	resp, err := c.http.Do(req)
-	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("connect to %s: %w", c.socket, ErrNotRunning)
-	}
+	resp, err := c.do(req)
 	if err != nil {
-		return fmt.Errorf("ask popup: %w", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, resp.Body.Close()) }()
 	var reply controlReply

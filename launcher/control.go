@@ -18,9 +18,11 @@ import (
 // A control is the local socket on which status, sync and rollback are asked
 // for. Only root and the user that popup runs as are answered: the folder is
 // 0700, the socket 0600, and the peer's uid is read from the kernel besides.
+// Where the plan says so, it answers with metrics on a listener of their own.
 type control struct {
-	server  *http.Server
-	done    chan error
+	server  *http.Server   // of the socket
+	servers []*http.Server // it, and that of metrics
+	done    chan error     // gets what each of them ended with
 	closing sync.Once
 	err     error
 }
@@ -34,7 +36,12 @@ func serveControl(path string, a *Appliance) (*control, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("close control socket: %w", err), l.Close())
 	}
+	metrics, err := a.listenMetrics()
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metricsHandler(a.now))
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, a.Status(), nil)
 	})
@@ -47,21 +54,33 @@ func serveControl(path string, a *Appliance) (*control, error) {
 		report, err := a.Rollback(r.Context(), order)
 		answer(w, report, err)
 	})
-	c := &control{done: make(chan error, 1), server: &http.Server{
+	c := &control{done: make(chan error, 2), server: &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return a.ctx },
 	}}
-	go func() { c.done <- c.server.Serve(peerListener{l}) }()
+	c.serve(c.server, peerListener{l})
+	if metrics != nil {
+		c.serve(a.metricsServer(), metrics)
+	}
 	return c, nil
+}
+
+func (c *control) serve(server *http.Server, l net.Listener) {
+	c.servers = append(c.servers, server)
+	go func() { c.done <- server.Serve(l) }()
 }
 
 // close waits for what was asked for until ctx ends. It may be called again.
 func (c *control) close(ctx context.Context) error {
 	c.closing.Do(func() {
-		c.err = errors.Join(c.server.Shutdown(ctx), c.server.Close())
-		if served := <-c.done; !errors.Is(served, http.ErrServerClosed) {
-			c.err = errors.Join(c.err, served)
+		for _, server := range c.servers {
+			c.err = errors.Join(c.err, server.Shutdown(ctx), server.Close())
+		}
+		for range c.servers {
+			if served := <-c.done; !errors.Is(served, http.ErrServerClosed) {
+				c.err = errors.Join(c.err, served)
+			}
 		}
 	})
 	return c.err

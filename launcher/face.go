@@ -24,7 +24,7 @@ func (a *Appliance) showBoot(phases []Phase) {
 
 // showAbout tells the view-source page what is served now.
 func (a *Appliance) showAbout() {
-	s := a.Status()
+	s := a.now()
 	about := front.About{
 		App: s.App, Name: s.Name, Popup: s.Version, License: a.opts.Plan.Manifest.License, Since: s.Since, Healthy: s.Healthy,
 		UserData: a.ownUserData(),
@@ -45,6 +45,17 @@ func (a *Appliance) showAbout() {
 
 // Status is the whole truth about the instance, now.
 func (a *Appliance) Status() Status {
+	s := a.now()
+	entries, err := a.journal.Tail(journalShown)
+	if err != nil {
+		s.Notes = append(s.Notes, err.Error())
+	}
+	s.Journal = entries
+	return s
+}
+
+// now is a Status without the journal.
+func (a *Appliance) now() Status {
 	m, stats := a.opts.Plan.Manifest, a.front.Stats()
 	s := Status{
 		App: string(m.ID), Name: m.Name, Instance: a.memory.get().Instance, Version: a.opts.Version, URL: a.url,
@@ -67,11 +78,6 @@ func (a *Appliance) Status() Status {
 	s.Live = s.Serving != nil
 	s.Why = a.whyNot(s, healthErr)
 	s.Healthy = s.Why == ""
-	entries, err := a.journal.Tail(journalShown)
-	if err != nil {
-		s.Notes = append(s.Notes, err.Error())
-	}
-	s.Journal = entries
 	return s
 }
 

@@ -82,6 +82,8 @@ type Serve struct {
 	ListenTLS string `yaml:"listen_tls,omitempty" json:"listen_tls,omitempty"`
 	// ACMEDirectory is the directory of the certificate authority; empty: Let's Encrypt.
 	ACMEDirectory string `yaml:"acme_directory,omitempty" json:"acme_directory,omitempty"`
+	// Metrics is where /metrics is answered, to whoever reaches it; empty: nowhere.
+	Metrics string `yaml:"metrics,omitempty" json:"metrics,omitempty"`
 }
 
 // An End is when the instance is over. A date without a time means the end of

@@ -21,7 +21,7 @@ const maxDomains = 20
 // Check tells everything that keeps an instance from being reached as s says, in
 // sentences for whoever wrote it.
 func (s Serve) Check() error {
-	errs := []error{checkListen("listen", s.Listen), checkListen("listen_tls", s.ListenTLS)}
+	errs := []error{checkListen("listen", s.Listen), checkListen("listen_tls", s.ListenTLS), checkListen("metrics", s.Metrics)}
 	if len(s.Domains) == 0 {
 		if s.Email+s.ListenTLS+s.ACMEDirectory != "" {
 			errs = append(errs, errors.New("email, listen_tls and acme_directory are for certificates, and no domain is given to fetch one for; give a domain too, or leave them out"))

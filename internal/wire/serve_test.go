@@ -37,6 +37,8 @@ func TestCheckServe(t *testing.T) {
 		{"listening too high", Serve{Listen: ":65536"}, []string{`listen ":65536"`}},
 		{"listening on an address", Serve{Listen: "http://a.org:80"}, []string{`listen "http://a.org:80"`}},
 		{"listening on a space", Serve{Listen: "a b:80"}, []string{`listen "a b:80"`}},
+		{"metrics on a word", Serve{Metrics: "x"}, []string{`metrics "x" is not an address to listen on`}},
+		{"metrics on a port", Serve{Metrics: "127.0.0.1:9100"}, nil},
 		{"https on a word", Serve{Domains: []string{"fair.example.org"}, ListenTLS: "x"}, []string{`listen_tls "x"`}},
 		{"in the open", Serve{Domains: []string{"fair.example.org"}, ACMEDirectory: "http://ca.example.org/"}, []string{"is not https"}},
 	} {
