@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"popup/apps"
@@ -52,8 +54,10 @@ func newRootCommand() *cobra.Command {
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          knownVerb,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %s --help lists what it takes", err, cmd.CommandPath())}
@@ -67,6 +71,18 @@ func newRootCommand() *cobra.Command {
 		c.Args = usageArgs(c.Args)
 	}
 	return root
+}
+
+// knownVerb refuses what is no verb, and names those it may have been meant to be.
+func knownVerb(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := cmd.CommandPath() + " --help lists all verbs"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, ", or ") + "? " + hint
+	}
+	return usageError{fmt.Errorf("there is no verb %s; %s", strconv.Quote(args[0]), hint)}
 }
 
 // usageArgs makes a wrong number of arguments a usage error.

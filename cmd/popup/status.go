@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	"popup/datasync"
+	"popup/internal/tree"
 	"popup/launcher"
+	"popup/launcher/ending"
 )
 
 // localFlags find the appliance on this machine.
@@ -25,6 +28,7 @@ func (f *localFlags) register(cmd *cobra.Command) {
 
 func newStatusCommand() *cobra.Command {
 	var f localFlags
+	var metrics bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "say what the appliance on this machine serves, and how it is",
@@ -32,6 +36,14 @@ func newStatusCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := launcher.Dial(f.root)
 			if err != nil {
+				return err
+			}
+			if metrics {
+				text, err := client.Metrics(cmd.Context())
+				if err != nil {
+					return err
+				}
+				_, err = cmd.OutOrStdout().Write(text)
 				return err
 			}
 			s, err := client.Status(cmd.Context())
@@ -45,6 +57,8 @@ func newStatusCommand() *cobra.Command {
 		},
 	}
 	f.register(cmd)
+	cmd.Flags().BoolVar(&metrics, "metrics", false, "print OpenMetrics")
+	cmd.MarkFlagsMutuallyExclusive("json", "metrics")
 	return cmd
 }
 
@@ -69,9 +83,7 @@ func printStatus(w io.Writer, s launcher.Status) error {
 	}
 	printStream(t, "service", s.Service)
 	printStream(t, "data", s.Data)
-	if s.End != nil {
-		fmt.Fprintf(t, "end\t%s (%s)\n", s.End.At.Format(time.RFC3339), s.End.Step)
-	}
+	printEnd(t, s.End)
 	fmt.Fprintf(t, "requests\t%d, %d of them answered with an error; the app was restarted %d times\n", s.Requests, s.Errors, s.Restarts)
 	for _, p := range s.Phases {
 		fmt.Fprintf(t, "phase\t%s: %s\n", p.Name, phaseLine(p))
@@ -84,6 +96,8 @@ func printStatus(w io.Writer, s launcher.Status) error {
 
 func health(s launcher.Status) string {
 	switch {
+	case s.End != nil && s.End.Step == ending.Over.String():
+		return "over"
 	case s.Healthy:
 		return "healthy"
 	case s.Live:
@@ -106,11 +120,50 @@ func phaseLine(p launcher.Phase) string {
 	return line
 }
 
+// printStream tells what keeps a stream from being served as it is upstream, and
+// what asking costs.
 func printStream(w io.Writer, what string, s *datasync.Status) {
 	if s == nil {
 		return
 	}
+	if s.Held != "" {
+		fmt.Fprintf(w, "%s held\t%s; popup rollback %s --release lets it go forward again\n", what, s.Held, what)
+	} else if s.Wanted != "" && s.Wanted != s.Serving {
+		fmt.Fprintf(w, "%s wanted\t%s\n", what, s.Wanted)
+	}
+	for _, r := range s.Refused {
+		fmt.Fprintf(w, "%s refused\t%s at %s: %s\n", what, r.Revision, r.At.Format(time.RFC3339), oneLine(r.Why))
+	}
 	if s.LastError != "" {
-		fmt.Fprintf(w, "%s sync\t%s: %s\n", what, s.ErrorClass, s.LastError)
+		fmt.Fprintf(w, "%s sync\t%s: %s\n", what, s.ErrorClass, oneLine(s.LastError))
+	}
+	line := "never by itself"
+	if !s.NextTry.IsZero() {
+		line = "next " + s.NextTry.UTC().Format(time.RFC3339)
+	}
+	if !s.Confirmed.IsZero() {
+		line += fmt.Sprintf("; found to be the newest %s ago", time.Duration(s.Age)*time.Second)
+	}
+	fmt.Fprintf(w, "%s polls\t%s; %d requests, %s in, %s out\n", what, line, s.Requests, tree.Bytes(s.BytesIn), tree.Bytes(s.BytesOut))
+}
+
+// oneLine keeps the output of a command within its line of the table.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }), " / ")
+}
+
+func printEnd(w io.Writer, end *launcher.EndStatus) {
+	if end == nil {
+		return
+	}
+	line := fmt.Sprintf("%s (%s)", end.At.Format(time.RFC3339), end.Step)
+	for _, more := range []string{end.Reason, end.Detail} {
+		if more != "" {
+			line += "; " + more
+		}
+	}
+	fmt.Fprintf(w, "end\t%s\n", line)
+	if end.Archive != "" {
+		fmt.Fprintf(w, "archive\t%s\n", end.Archive)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"popup/internal/tree"
 	"popup/launcher"
 )
 
@@ -57,6 +58,7 @@ func printReport(cmd *cobra.Command, f localFlags, r launcher.SyncReport, err er
 	if r.Served.Revision != "" {
 		line += fmt.Sprintf(", data %s", r.Served.Revision)
 	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), line+" ("+r.Took+")")
+	line += fmt.Sprintf(" (%s; %d requests, %s in, %s out)", r.Took, r.Requests, tree.Bytes(r.BytesIn), tree.Bytes(r.BytesOut))
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), line)
 	return err
 }
