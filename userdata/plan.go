@@ -41,6 +41,8 @@ type Overrides struct {
 	// Domains are the names it is to be reached by over https.
 	Domains []string
 	Email   string // told to the authority that certifies them; empty: none
+	Metrics string // HOST:PORT where they are served; empty: nowhere
+	Fleet   int    // how many machines are launched alike; 0: one
 	Trust   Trust
 }
 
@@ -58,7 +60,7 @@ func NewPlan(loaded apps.Loaded, o Overrides) (wire.Plan, error) {
 	over, endErr := end(loaded.Lifetime, o)
 	serve, serveErr := serving(o)
 	_, settingsErr := loaded.ResolveSettings(o.Settings)
-	if err := errors.Join(serviceErr, dataErr, trustErr, endErr, serveErr, settingsErr); err != nil {
+	if err := errors.Join(serviceErr, dataErr, trustErr, endErr, serveErr, settingsErr, wire.CheckFleet(o.Fleet)); err != nil {
 		return wire.Plan{}, err
 	}
 	plan := wire.Plan{
@@ -68,6 +70,7 @@ func NewPlan(loaded apps.Loaded, o Overrides) (wire.Plan, error) {
 		Data:     data,
 		Serve:    serve,
 		End:      over,
+		Fleet:    o.Fleet,
 		Settings: maps.Clone(o.Settings), // not the defaults: a newer manifest may have better ones
 	}
 	if isServicesOwn(loaded, o.Origin, service) {
@@ -78,7 +81,7 @@ func NewPlan(loaded apps.Loaded, o Overrides) (wire.Plan, error) {
 
 // serving is where the instance is reached, with the domains as DNS has them.
 func serving(o Overrides) (wire.Serve, error) {
-	serve := wire.Serve{Listen: o.Listen, Domains: slices.Clone(o.Domains), Email: o.Email}
+	serve := wire.Serve{Listen: o.Listen, Domains: slices.Clone(o.Domains), Email: o.Email, Metrics: o.Metrics}
 	if err := serve.Check(); err != nil {
 		return wire.Serve{}, err
 	}

@@ -213,3 +213,21 @@ func TestNotes(t *testing.T) {
 		t.Errorf("notes %q about nothing", notes)
 	}
 }
+
+// TestPlanForAFleet carries how many there are, and where they are watched.
+func TestPlanForAFleet(t *testing.T) {
+	loaded := apps.Loaded{Manifest: apps.Manifest{ManifestVersion: 1, ID: "fair", Name: "Fair", Service: apps.Service{Repository: "https://example.org/fair"}}}
+	plan, err := NewPlan(loaded, Overrides{Fleet: 200, Metrics: "127.0.0.1:9100"})
+	if err != nil || plan.Fleet != 200 || plan.Serve.Metrics != "127.0.0.1:9100" {
+		t.Errorf("the plan is %+v, %v", plan, err)
+	}
+	for _, fleet := range []int{-1, wire.MaxFleet + 1} {
+		if _, err := NewPlan(loaded, Overrides{Fleet: fleet}); err == nil || !strings.Contains(err.Error(), "instances is not possible") {
+			t.Errorf("a fleet of %d: %v", fleet, err)
+		}
+		plan.Fleet = fleet
+		if err := CheckPlan(plan); err == nil || !strings.Contains(err.Error(), "instances is not possible") {
+			t.Errorf("a plan for %d: %v", fleet, err)
+		}
+	}
+}

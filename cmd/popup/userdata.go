@@ -27,6 +27,8 @@ type machineFlags struct {
 	trust             trustFlags
 	format, checksums string
 	listen, email     string
+	metrics           string
+	fleet             int
 	binaries, domains []string
 	gzip              bool
 }
@@ -40,6 +42,8 @@ func (f *machineFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.listen, "listen", "", "HOST:PORT the machine serves on (default :80)")
 	cmd.Flags().StringArrayVar(&f.domains, "domain", nil, "name the machine is reached by over https, with a certificate it gets itself; may be given again")
 	cmd.Flags().StringVar(&f.email, "email", "", "address the certificate authority may write to (default none)")
+	cmd.Flags().StringVar(&f.metrics, "metrics", "", "HOST:PORT where the machine serves /metrics to whoever reaches it (default nowhere)")
+	cmd.Flags().IntVar(&f.fleet, "fleet", 0, "how many machines are launched with this text; together they ask a repository no more than its host bears (default 1)")
 	cmd.Flags().BoolVar(&f.gzip, "gzip", false, "compress; cloud-init unpacks it")
 }
 
@@ -102,6 +106,7 @@ func (f machineFlags) render(ctx context.Context, app string) (rendering, error)
 		return rendering{}, err
 	}
 	o.Origin, o.Listen, o.Domains, o.Email = origin, f.listen, f.domains, f.email
+	o.Metrics, o.Fleet = f.metrics, f.fleet
 	if spec.Plan, err = userdata.NewPlan(loaded, o); err != nil {
 		return rendering{}, usageError{err}
 	}
