@@ -27,8 +27,8 @@ func (a *Appliance) showAbout() {
 	s := a.now()
 	about := front.About{
 		App: s.App, Name: s.Name, Popup: s.Version, License: a.opts.Plan.Manifest.License, Since: s.Since, Healthy: s.Healthy,
-		UserData: a.ownUserData(),
 	}
+	about.UserData, about.NoUserData = a.ownUserData()
 	if s.Serving != nil {
 		about.Since = s.Serving.Since
 		about.Service = front.Source{Repository: shownAddress(&a.opts.Plan.Service), Commit: string(s.Serving.Release)}

@@ -12,7 +12,7 @@ func TestEveryPageRenders(t *testing.T) {
 		PageBoot: map[string]any{"Name": "<Fair>", "Phases": []map[string]any{{"Name": "build", "State": "failed", "Says": "failed", "Cause": "<why>"}}},
 		PageOver: map[string]any{"Event": "<Fair>", "End": "31 May", "EndISO": "2026-05-31", "Archive": "kept", "ArchiveURL": "javascript:alert(1)"},
 		PageSource: map[string]any{
-			"Name": "<Fair>", "Healthy": true, "UserData": "<script>", "Since": "", "End": "", "License": "", "Popup": "", "Stale": "", "Unhealthy": "",
+			"Name": "<Fair>", "Healthy": true, "UserData": "<script>", "NoUserData": "", "Since": "", "End": "", "License": "", "Popup": "", "Stale": "", "Unhealthy": "",
 			"Service": map[string]string{"URL": "javascript:alert(1)", "Repository": "r", "Commit": "c"}, "Data": nil,
 		},
 		PageNotice: map[string]any{"Title": "<Fair>", "Text": "t", "Try": ""},

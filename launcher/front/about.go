@@ -26,6 +26,8 @@ type About struct {
 	Healthy  bool      `json:"healthy"`
 	Stale    string    `json:"stale,omitempty"`     // why the data is not fresh; empty: it is. A stale instance is not ready
 	UserData string    `json:"user_data,omitempty"` // launches one's own; holds no settings and no secrets
+	// NoUserData is a sentence that says why UserData is empty.
+	NoUserData string `json:"no_user_data,omitempty"`
 }
 
 // SetAbout changes what /.well-known/popup says.
@@ -63,11 +65,11 @@ func newSourceLine(s Source) *sourceLine {
 }
 
 type sourcePage struct {
-	Name, License, Popup, UserData string
-	Service, Data                  *sourceLine
-	Since, SinceISO, End, EndISO   string
-	Healthy                        bool
-	Unhealthy, Stale               string
+	Name, License, Popup, UserData, NoUserData string
+	Service, Data                              *sourceLine
+	Since, SinceISO, End, EndISO               string
+	Healthy                                    bool
+	Unhealthy, Stale                           string
 }
 
 // aboutNow is what is known, with what the front itself knows; f.mu is held.
@@ -102,7 +104,7 @@ func (f *Front) sourceAnswer() *answer {
 	a, reason := f.aboutNow()
 	f.mu.Unlock()
 	page := sourcePage{
-		Name: a.Name, License: a.License, Popup: a.Popup, UserData: a.UserData,
+		Name: a.Name, License: a.License, Popup: a.Popup, UserData: a.UserData, NoUserData: a.NoUserData,
 		Service: newSourceLine(a.Service), Healthy: a.Healthy, Unhealthy: reason, Stale: a.Stale,
 	}
 	if a.Stale != "" {

@@ -71,6 +71,15 @@ func TestAbout(t *testing.T) {
 		t.Errorf("an address of the app's own was taken: %q", w.Body)
 	}
 
+	about.UserData, about.NoUserData = "", "It comes from a <folder>."
+	f.SetAbout(about)
+	page = ask(f, "GET", "/.well-known/popup/")
+	wantText(t, page.Body.String(), "There is no user-data to copy. It comes from a &lt;folder&gt;.", "this is what is served right now.")
+	if strings.Contains(page.Body.String(), "how to run your own") {
+		t.Errorf("the page promises what it does not have:\n%s", page.Body)
+	}
+	wantText(t, ask(f, "GET", "/.well-known/popup").Body.String(), `"no_user_data": "It comes from a`)
+
 	about.Stale = "upstream did not answer since yesterday"
 	f.SetAbout(about)
 	w := ask(f, "GET", "/.well-known/popup/ready")
