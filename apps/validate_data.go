@@ -51,12 +51,13 @@ func (c *checker) origin(d Data) {
 		if d.Branch != "" {
 			c.bad("data.branch", "goes with the source git, and this is "+source, "remove it")
 		}
-		c.is("data.url", d.URL, func(s string) error { return checkDataURL(source, s) })
+		c.is("data.url", d.URL, func(s string) error { return CheckDataURL(source, s) })
 	}
 }
 
-// checkDataURL checks the url of a source other than git.
-func checkDataURL(source, address string) error {
+// CheckDataURL says what is wrong with the url of a source other than git. No
+// message of it holds a password.
+func CheckDataURL(source, address string) error {
 	if source == SourceFolder {
 		return checkFolder(address)
 	}
@@ -79,16 +80,20 @@ func checkKey(address string) error {
 		return nil
 	}
 	const pattern = `*?[\`
-	archive := slices.ContainsFunc([]string{".tar.zst", ".tar.gz", ".tgz", ".tar", ".zip"}, func(end string) bool { return strings.HasSuffix(last, end) })
 	switch _, err := path.Match(last, ""); {
 	case strings.ContainsAny(dir, pattern):
 		return flaw{"has a pattern in a folder", "write it in the last part, where it picks archives"}
 	case err != nil:
 		return flaw{quote(last) + " is not a pattern", "write one like day-*.tar.zst"}
-	case !archive && !strings.ContainsAny(last, pattern):
+	case !IsArchive(last) && !strings.ContainsAny(last, pattern):
 		return flaw{quote(last) + " is neither a folder nor an archive", "end it with a / for the objects below it, or name a tar.zst, tar.gz, tar or zip"}
 	}
 	return nil
+}
+
+// IsArchive says whether a name is that of an archive that is read.
+func IsArchive(name string) bool {
+	return slices.ContainsFunc([]string{".tar.zst", ".tar.gz", ".tgz", ".tar", ".zip"}, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 // checkFolder checks a folder: absolute, or beside the manifest.

@@ -152,7 +152,7 @@ func dataSource(loaded apps.Loaded, o Overrides) (*wire.Source, error) {
 	case d == nil:
 		return nil, errors.New("--data was given, but this app shows no data: its app.yaml has no data section")
 	case o.Data != "":
-		source, err := namedSource("--data", o.Data, o.Here)
+		source, err := namedData(o.Data, o.Here)
 		return &source, err
 	}
 	switch d.Source {
@@ -164,8 +164,10 @@ func dataSource(loaded apps.Loaded, o Overrides) (*wire.Source, error) {
 		return &source, err
 	case apps.SourceFolder:
 		return folderSource(loaded, o)
+	case apps.SourceS3, apps.SourceHTTPS:
+		return &wire.Source{Kind: d.Source, URL: d.URL}, nil
 	}
-	return nil, fmt.Errorf("data.source is %s, and this popup reads git and folder; give a repository with --data", d.Source)
+	return nil, fmt.Errorf("data.source is %s, which this popup does not read; give the data with --data", d.Source)
 }
 
 // folderSource is the data folder of a manifest: beside it, or anywhere on the
@@ -210,6 +212,28 @@ func writtenSource(field, repository, ref string, o Overrides) (wire.Source, err
 func splitRef(given string) (address, ref string) {
 	address, ref, _ = strings.Cut(given, "#")
 	return address, ref
+}
+
+// namedData reads what a person gave as the data: a bucket, an archive, or what
+// namedSource reads.
+func namedData(given string, here bool) (wire.Source, error) {
+	source := wire.Source{URL: given}
+	secure := given
+	switch rest, plain := strings.CutPrefix(given, "http://"); {
+	case strings.HasPrefix(given, "s3://"):
+		source.Kind = apps.SourceS3
+	case (plain || strings.HasPrefix(given, "https://")) && apps.IsArchive(given):
+		source.Kind = apps.SourceHTTPS
+		if plain { // whoever launches may say so
+			secure = "https://" + rest
+		}
+	default:
+		return namedSource("--data", given, here)
+	}
+	if err := apps.CheckDataURL(source.Kind, secure); err != nil {
+		return wire.Source{}, fmt.Errorf("--data: %w", err)
+	}
+	return source, nil
 }
 
 // namedSource reads URL[#REF] as a person gave it with a flag.

@@ -82,6 +82,12 @@ func TestSources(t *testing.T) {
 		{"folders given, here", plain, Overrides{Origin: Origin{Folder: "/src/board"}, Here: true, Service: "/src/fork#x", Data: "/src/days"}, wire.Source{URL: "/src/fork", Ref: "x"}, &wire.Source{URL: "/src/days"}, ""},
 		{"repositories beside the manifest, here", with(func(m *apps.Manifest) { m.Service.Repository, m.Data.Repository = "../code", "./days" }),
 			Overrides{Origin: Origin{Folder: "/src/board"}, Here: true}, wire.Source{URL: "/src/code"}, &wire.Source{URL: "/src/board/days", Ref: "main"}, ""},
+		{"a bucket", with(func(m *apps.Manifest) { m.Data = &apps.Data{Source: apps.SourceS3, URL: "s3://days/"} }), Overrides{Origin: Origin{Repository: repo}},
+			wire.Source{URL: repo}, &wire.Source{Kind: "s3", URL: "s3://days/"}, "service"},
+		{"an archive", with(func(m *apps.Manifest) { m.Data = &apps.Data{Source: apps.SourceHTTPS, URL: "https://example.org/x"} }), Overrides{Origin: Origin{Repository: repo}},
+			wire.Source{URL: repo}, &wire.Source{Kind: "https", URL: "https://example.org/x"}, "service"},
+		{"a bucket given", plain, Overrides{Origin: Origin{Repository: repo}, Data: "s3://days/x-*.zip"}, wire.Source{URL: repo}, &wire.Source{Kind: "s3", URL: "s3://days/x-*.zip"}, "service"},
+		{"an archive given", plain, Overrides{Origin: Origin{Repository: repo}, Data: "http://example.org/x.tar.zst"}, wire.Source{URL: repo}, &wire.Source{Kind: "https", URL: "http://example.org/x.tar.zst"}, "service"},
 		{"no data", with(func(m *apps.Manifest) { m.Data = nil }), Overrides{Origin: Origin{Repository: repo}}, wire.Source{URL: repo}, nil, "service"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -122,7 +128,8 @@ func TestPlanRefusals(t *testing.T) {
 			Overrides{Origin: folder}, "service.repository is ../code, a folder that another machine cannot read"},
 		{"no repository of data", with(func(m *apps.Manifest) { m.Data.Repository = "" }), Overrides{Origin: origin}, "names no data.repository; give the data with --data"},
 		{"data for an app without", with(func(m *apps.Manifest) { m.Data = nil }), Overrides{Origin: origin, Data: "https://example.org/days"}, "this app shows no data"},
-		{"a bucket", with(func(m *apps.Manifest) { m.Data = &apps.Data{Source: apps.SourceS3, URL: "s3://days"} }), Overrides{Origin: origin}, "data.source is s3, and this popup reads git and folder"},
+		{"a file of a bucket", plain, Overrides{Origin: origin, Data: "s3://days/x"}, `--data: "x" is neither a folder nor an archive`},
+		{"an archive with a password", plain, Overrides{Origin: origin, Data: "https://me:hush@example.org/x.zip"}, "--data: carries a password"},
 		{"option for a URL", plain, Overrides{Service: "--upload-pack=reboot"}, "--service: begins with -"},
 		{"option for a ref", plain, Overrides{Service: "https://example.org/x#--upload-pack=reboot"}, `--service: "--upload-pack=reboot" after # is not a branch, a tag or a commit`},
 		{"newline", plain, Overrides{Service: "https://example.org/\nx"}, "--service: holds a line break"},
