@@ -197,6 +197,9 @@ func (c *checkout) copyFrom(base pack.Base, p place) error {
 		if err != nil {
 			return fmt.Errorf("read %q: %w", p.name, err)
 		}
+		if tree.ObjectID("blob", content) != p.id {
+			return &tree.DamagedError{Path: p.name, Why: "changed while it was copied"}
+		}
 		return c.put(p, content)
 	case p.mode == tree.Link:
 		return longLink(p)
@@ -299,7 +302,7 @@ func (c *checkout) put(p place, content []byte) error {
 	case isPointer(content):
 		return pointer(p)
 	}
-	return c.w.File(p.name, p.mode, int64(len(content)), bytes.NewReader(content))
+	return c.w.Put(p.name, p.mode, p.id, content)
 }
 
 // lfsStart begins a file that stands for one that is kept elsewhere.
