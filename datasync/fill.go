@@ -15,7 +15,7 @@ func (s *Syncer) fill(ctx context.Context, rev Revision) error {
 	began := s.config.Now()
 	var err error
 	if s.config.Extract == "" && s.config.Prepare == nil {
-		err = s.config.Publisher.stageUpon(ctx, rev, func(ctx context.Context, a *aside) (*tree.Index, error) {
+		err = s.stageUpon(ctx, s.config.Publisher, rev, func(ctx context.Context, a *aside) (*tree.Index, error) {
 			index, err := s.fetch(ctx, rev, a)
 			if err != nil {
 				return nil, err
@@ -30,6 +30,21 @@ func (s *Syncer) fill(ctx context.Context, rev Revision) error {
 	}
 	s.config.Logger.Info("fetched", "repo", s.config.Source.String(), "commit", rev.Short(), "took", s.config.Now().Sub(began))
 	return s.noteMended(rev)
+}
+
+// stageUpon makes rev in p by fill, and once more where a relay sent something else.
+func (s *Syncer) stageUpon(ctx context.Context, p *Publisher, rev Revision, fill filler) error {
+	err := p.stageUpon(ctx, rev, fill)
+	var fault *relayFault
+	if !errors.As(err, &fault) {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err() // the revision is not to blame
+	}
+	s.config.Logger.Warn("fetch without the relay", "repo", s.config.Source.String(), "commit", rev.Short(), "err", err)
+	fault.distrust()
+	return p.stageUpon(ctx, rev, fill)
 }
 
 // fetch writes the source's own tree, upon what is here.
@@ -60,7 +75,7 @@ func (s *Syncer) fillFromSource(ctx context.Context, rev Revision) error {
 	if err != nil {
 		return err
 	}
-	err = sources.stageUpon(ctx, rev, func(ctx context.Context, a *aside) (*tree.Index, error) { return s.fetch(ctx, rev, a) })
+	err = s.stageUpon(ctx, sources, rev, func(ctx context.Context, a *aside) (*tree.Index, error) { return s.fetch(ctx, rev, a) })
 	var full *DiskFullError
 	if errors.As(err, &full) {
 		full.Dir = s.config.Publisher.Dir()

@@ -33,11 +33,16 @@ type SourceOptions struct {
 	MaxBytes    int64        // of a fetched tree; 0: 1 GiB
 	MaxFiles    int          // entries of a fetched tree; 0: 100,000
 	Logger      *slog.Logger // nil: nothing is logged
+	// Instance and Fleet, as ParseSchedule takes them, keep a fleet whose relay fails
+	// from coming to the source all at once.
+	Instance string
+	Fleet    int
 }
 
 // NewSource opens what spec names: a git repository, a bucket, an archive, a folder,
-// or "catalogue:ID[/FOLDER]". A local folder that is no git repository is a folder
-// whatever its kind. What is not there yet is not an error: Head says so.
+// or "catalogue:ID[/FOLDER]", by way of its relay where it has one. A local folder that
+// is no git repository is a folder whatever its kind. What is not there yet is not an
+// error: Head says so.
 func NewSource(spec wire.Source, opts SourceOptions) (Source, error) {
 	trust, err := newTrust(spec)
 	if err != nil {
@@ -47,7 +52,10 @@ func NewSource(spec wire.Source, opts SourceOptions) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return trust.with(source)
+	if source, err = trust.with(source); err != nil {
+		return nil, err
+	}
+	return withRelay(source, spec, opts)
 }
 
 func openSource(spec wire.Source, opts SourceOptions) (Source, error) {

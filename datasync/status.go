@@ -37,6 +37,8 @@ type Status struct {
 	BytesOut    int64         `json:"bytes_out"`
 	Held        Revision      `json:"held,omitempty"`
 	Refused     []Refusal     `json:"refused,omitempty"`
+	Via         string        `json:"via,omitempty"`         // what was used last: "relay" or "origin"; empty: there is no relay
+	RelayError  string        `json:"relay_error,omitempty"` // why the relay is not used, or not believed
 }
 
 // stalePeriods is how many tries in a row may fail before what is served is stale.
@@ -105,6 +107,7 @@ func ErrorClasses() []string {
 const (
 	refusedKind = "refused"
 	diskKind    = "disk"
+	relayKind   = "relay" // it is behind
 	damagedKind = "damaged"
 )
 
@@ -119,7 +122,7 @@ var classOf = map[string]string{
 	string(git.Moved): ClassMoved, diskKind: ClassDisk,
 	string(git.Content): ClassCorrupt, "corrupt": ClassCorrupt, damagedKind: ClassCorrupt,
 	string(git.TooLarge): ClassGate, refusedKind: ClassGate,
-	string(git.Other): ClassOther,
+	relayKind: ClassOther, string(git.Other): ClassOther,
 }
 
 // ErrorClass groups errors of this package by what can be done about them: one of
@@ -141,6 +144,7 @@ func errorKind(err error) string {
 	var gate *GateError
 	var known *git.Error
 	var damaged *tree.DamagedError
+	var behind *BehindError
 	switch {
 	case err == nil:
 		return ""
@@ -158,6 +162,8 @@ func errorKind(err error) string {
 		return string(known.Class)
 	case errors.As(err, &damaged):
 		return damagedKind
+	case errors.As(err, &behind):
+		return relayKind
 	case errors.Is(err, context.DeadlineExceeded):
 		return string(git.Timeout)
 	}

@@ -266,6 +266,12 @@ func (s *Syncer) Status() Status {
 		cost := counts.Cost()
 		status.Requests, status.BytesIn, status.BytesOut = cost.Requests, cost.BytesIn, cost.BytesOut
 	}
+	if relayed, ok := s.config.Source.(*relaySource); ok {
+		via, fault := relayed.used()
+		if status.Via = via; fault != nil {
+			status.RelayError = fault.Error()
+		}
+	}
 	status.complete(s.config.Now(), s.opened, s.planned, s.config.Schedule)
 	return status
 }
