@@ -84,10 +84,19 @@ func (s *httpsSource) Head(ctx context.Context) (Revision, error) {
 }
 
 func (s *httpsSource) ask(ctx context.Context) (Revision, error) {
-	method := http.MethodHead
-	if s.noHead.Load() {
-		method = http.MethodGet
+	if !s.noHead.Load() {
+		rev, err := s.askBy(ctx, http.MethodHead)
+		var status *statusError
+		if !errors.As(err, &status) || !refusesHead(status.code) {
+			return rev, err
+		}
 	}
+	rev, err := s.askBy(ctx, http.MethodGet)
+	s.noHead.Store(err == nil)
+	return rev, err
+}
+
+func (s *httpsSource) askBy(ctx context.Context, method string) (Revision, error) {
 	last := s.last.Load()
 	res, err := s.do(ctx, method, last)
 	if err != nil {
@@ -96,12 +105,8 @@ func (s *httpsSource) ask(ctx context.Context) (Revision, error) {
 	if err := res.Body.Close(); err != nil { // what a GET would go on to send is not wanted
 		return "", err
 	}
-	switch {
-	case res.StatusCode == http.StatusNotModified && last != nil:
+	if res.StatusCode == http.StatusNotModified && last != nil && last.etag != "" {
 		return last.rev, nil
-	case method == http.MethodHead && refusesHead(res.StatusCode):
-		s.noHead.Store(true)
-		return s.ask(ctx)
 	}
 	v, err := s.validate(res)
 	if err != nil {

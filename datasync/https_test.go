@@ -126,6 +126,27 @@ func TestArchiveWhereHEADIsRefused(t *testing.T) {
 	}
 }
 
+// A server that let nobody in for a while is asked by HEAD again.
+func TestArchiveThatWasClosed(t *testing.T) {
+	var asked []string
+	closed := true
+	s, _ := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method)
+		if closed {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		w.Header().Set("ETag", `"one"`)
+	})
+	_, err := s.Head(t.Context())
+	wantClass(t, err, git.Credentials, "403")
+	closed = false
+	head(t, s)
+	if got := strings.Join(asked, " "); got != "HEAD GET HEAD" {
+		t.Errorf("it asked %s", got)
+	}
+}
+
 func TestArchiveVersions(t *testing.T) {
 	header := http.Header{}
 	s, _ := serving(t, func(w http.ResponseWriter, r *http.Request) {
