@@ -459,6 +459,7 @@ func TestCredentialsOfBuckets(t *testing.T) {
 		{"aws_access_key_id = k\naws_secret_access_key = s", "default", "k s "},
 		{"key", "default", ""},
 		{"key:", "default", ""},
+		{"aws_access_key_id = a:b", "default", ""},
 		{"[default]\naws_access_key_id = k", "default", ""},
 		{"", "default", ""},
 	} {
