@@ -155,8 +155,8 @@ func TestForgive(t *testing.T) {
 	if left := r.Status().Refused; len(left) != 0 {
 		t.Errorf("refused are still %+v", left)
 	}
-	if err := r.publisher.Prune(nil); err != nil { // it must not take what is about to be served
-		t.Fatal(err)
+	if err := r.publisher.Prune(nil); err != nil || !r.publisher.Has("two") {
+		t.Errorf("what is about to be served was removed, %v", err)
 	}
 	r.sync("two")
 }
