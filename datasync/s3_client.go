@@ -25,6 +25,8 @@ import (
 type s3API interface {
 	ListObjectsV2(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error)
 	GetObject(context.Context, *s3.GetObjectInput, ...func(*s3.Options)) (*s3.GetObjectOutput, error)
+	PutObject(context.Context, *s3.PutObjectInput, ...func(*s3.Options)) (*s3.PutObjectOutput, error)
+	DeleteObject(context.Context, *s3.DeleteObjectInput, ...func(*s3.Options)) (*s3.DeleteObjectOutput, error)
 }
 
 const defaultRegion = "us-east-1"
@@ -64,8 +66,7 @@ type freshSigner struct{}
 
 func (freshSigner) SignHTTP(ctx context.Context, keys aws.Credentials, r *http.Request, payloadHash, service, region string, at time.Time,
 	opts ...func(*v4.SignerOptions)) error {
-	plainPath := func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true } // S3 signs paths as they are sent
-	return v4.NewSigner(plainPath).SignHTTP(ctx, keys, r, payloadHash, service, region, at, opts...)
+	return v4.NewSigner().SignHTTP(ctx, keys, r, payloadHash, service, region, at, opts...)
 }
 
 // checkEndpoint does not repeat what it refuses: it may hold a password.
