@@ -60,14 +60,15 @@ func withRelay(origin Source, spec wire.Source, opts SourceOptions) (Source, err
 	if spec.Relay == "" {
 		return origin, nil
 	}
+	if err := vouches(origin); err != nil {
+		return nil, fmt.Errorf("open source: %w", err)
+	}
 	s := &relaySource{origin: origin, opts: opts, gap: max(minPeriod, share(opts.Fleet)), now: time.Now}
 	switch from := origin.(type) {
 	case *gitSource:
 		s.trust, s.limits = from.trust, from.limits.OrDefault()
 	case *folderSource:
 		s.limits = from.limits.OrDefault()
-	default:
-		return nil, fmt.Errorf("open source: %s needs no relay: it is static storage itself, and its revisions do not vouch for their contents; leave out relay", origin)
 	}
 	var err error
 	if s.relay, err = newRelayClient(spec.Relay, opts); err != nil {

@@ -262,10 +262,8 @@ func (s *Syncer) Status() Status {
 	if status.Held != "" {
 		status.Wanted = status.Held
 	}
-	if counts, ok := s.config.Source.(interface{ Cost() Cost }); ok {
-		cost := counts.Cost()
-		status.Requests, status.BytesIn, status.BytesOut = cost.Requests, cost.BytesIn, cost.BytesOut
-	}
+	cost := s.cost()
+	status.Requests, status.BytesIn, status.BytesOut = cost.Requests, cost.BytesIn, cost.BytesOut
 	if relayed, ok := s.config.Source.(*relaySource); ok {
 		via, fault := relayed.used()
 		if status.Via = via; fault != nil {
@@ -274,6 +272,14 @@ func (s *Syncer) Status() Status {
 	}
 	status.complete(s.config.Now(), s.opened, s.planned, s.config.Schedule)
 	return status
+}
+
+// cost is what the source says it asked for; none where it does not count.
+func (s *Syncer) cost() (cost Cost) {
+	if counts, ok := s.config.Source.(interface{ Cost() Cost }); ok {
+		cost = counts.Cost()
+	}
+	return cost
 }
 
 // schema is the newest data schema that is read; 0: any.
