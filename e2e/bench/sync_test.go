@@ -49,7 +49,9 @@ func TestSync(t *testing.T) {
 		{title: fmt.Sprintf("10 of %d files changed", files), origin: large, url: s.Plain, settle: settle, kinds: kinds},
 		{title: fmt.Sprintf("Clone of %d files", files), origin: large, url: s.Plain, clone: true, kinds: kinds},
 	} {
-		r.add(sc.title, sc.measure(t, s, reps, trust.trust()))
+		rows := sc.measure(t, s, reps, trust.trust())
+		r.add(sc.title, rows)
+		fmt.Fprint(r, "\n"+sc.aims(rows))
 	}
 	fmt.Fprintf(r, "\n%s, %s: `make bench-sync REPS=%d GIT_SYNC=git-sync`\n", machine(t), gitSyncVersion(t), reps)
 	publish(t, "bench-sync", r.String())
