@@ -167,13 +167,16 @@ func (a *Appliance) kept() (pair, bool) {
 	return p, true
 }
 
-// sources is a fingerprint of where the plan's trees come from.
+// sources is a fingerprint of where the plan's trees come from, and what is taken of them.
 func (a *Appliance) sources() string {
 	h := fnv.New64a()
 	for _, s := range []*wire.Source{&a.opts.Plan.Service, a.opts.Plan.Data} {
 		if s != nil {
-			fmt.Fprintf(h, "%s\x00%s\x00%s\x00", s.Kind, s.URL, s.Ref)
+			fmt.Fprintf(h, "%q", []string{s.Kind, s.URL, s.Ref, s.Endpoint, s.Region})
 		}
+	}
+	if data := a.opts.Plan.Manifest.Data; data != nil {
+		fmt.Fprintf(h, "%q", data.Extract) // another archive of the same revision is other data
 	}
 	return fmt.Sprintf("%x", h.Sum64())
 }
