@@ -35,7 +35,7 @@ type Status struct {
 type Serving struct {
 	Release  datasync.Revision `json:"release"`
 	Revision datasync.Revision `json:"revision,omitempty"`
-	Since    time.Time         `json:"since"`
+	Since    time.Time         `json:"since,omitzero"`
 }
 
 // EndStatus says when the instance is over and how far that has come.

@@ -144,7 +144,16 @@ func printStream(w io.Writer, what string, s *datasync.Status) {
 	if !s.Confirmed.IsZero() {
 		line += fmt.Sprintf("; found to be the newest %s ago", time.Duration(s.Age)*time.Second)
 	}
-	fmt.Fprintf(w, "%s polls\t%s; %d requests, %s in, %s out\n", what, line, s.Requests, tree.Bytes(s.BytesIn), tree.Bytes(s.BytesOut))
+	fmt.Fprintf(w, "%s polls\t%s; %s\n", what, line, cost(s.Requests, s.BytesIn, s.BytesOut))
+}
+
+// cost says what asking a source came to.
+func cost(requests, in, out int64) string {
+	word := "requests"
+	if requests == 1 {
+		word = "request"
+	}
+	return fmt.Sprintf("%d %s, %s in, %s out", requests, word, tree.Bytes(in), tree.Bytes(out))
 }
 
 // oneLine keeps the output of a command within its line of the table.

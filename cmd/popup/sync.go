@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"popup/internal/tree"
 	"popup/launcher"
 )
 
@@ -58,7 +57,7 @@ func printReport(cmd *cobra.Command, f localFlags, r launcher.SyncReport, err er
 	if r.Served.Revision != "" {
 		line += fmt.Sprintf(", data %s", r.Served.Revision)
 	}
-	line += fmt.Sprintf(" (%s; %d requests, %s in, %s out)", r.Took, r.Requests, tree.Bytes(r.BytesIn), tree.Bytes(r.BytesOut))
+	line += fmt.Sprintf(" (%s; %s)", r.Took, cost(r.Requests, r.BytesIn, r.BytesOut))
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), line)
 	return err
 }
