@@ -49,6 +49,8 @@ type relaySource struct {
 	next    time.Time // when the origin may be polled again
 	inspect time.Time // when it is, whatever the relay says
 	answer  Revision  // what it said last
+	told    time.Time // when that was
+	refusal error     // why it said nothing since
 	about   Revision  // the relay's revision that it was asked about
 	behind  time.Time // since when the relay has another one; zero: it has not
 	bad     Revision  // what the relay sent for it was something else
@@ -201,24 +203,28 @@ func (s *relaySource) noteFault(err error) {
 	s.fault = err
 }
 
-// poll asks the origin for its newest revision, and returns what it said last where
-// it was asked a moment ago: unless about is of the relay and was not asked about yet.
+// poll asks the origin for its newest revision. Where that would be too often, it
+// returns what it said a moment ago, or nothing; but what the relay newly says is
+// asked about at once.
 func (s *relaySource) poll(ctx context.Context, about Revision) (rev Revision, asked bool, err error) {
 	now := s.now()
 	s.mu.Lock()
 	if now.Before(s.next) && (about == "" || about == s.about || about == s.answer) {
 		defer s.mu.Unlock()
+		if now.Sub(s.told) > s.gap || s.refusal != nil {
+			return "", false, s.refusal
+		}
 		return s.answer, false, nil
 	}
 	s.next, s.about = now.Add(s.gap), about
 	s.mu.Unlock()
 	rev, err = s.origin.Head(ctx)
-	if err != nil {
-		return "", true, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answer = rev
+	if s.refusal = err; err != nil {
+		return "", true, err
+	}
+	s.answer, s.told = rev, now
 	return rev, true, nil
 }
 
@@ -298,20 +304,19 @@ func commitTime(raw []byte) time.Time {
 // confirm asks the origin whether rev is its newest. Its error is a *BehindError, or
 // the origin's.
 func (s *relaySource) confirm(ctx context.Context, rev Revision) error {
-	newest, _, err := s.poll(ctx, rev)
-	if err != nil {
+	if _, _, err := s.poll(ctx, rev); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if newest == rev {
+	if s.answer == rev {
 		s.behind = time.Time{}
 		return nil
 	}
 	if s.behind.IsZero() {
 		s.behind = s.now()
 	}
-	s.fault = &BehindError{s.relay.String(), rev, newest, s.until()}
+	s.fault = &BehindError{s.relay.String(), rev, s.answer, s.until()}
 	return s.fault
 }
 
