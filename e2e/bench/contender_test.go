@@ -37,12 +37,15 @@ type task struct {
 	dir  string   // its own
 	env  []string // what makes it trust the server
 	cold bool     // the server ends connections between two polls
+	// relay is what to ask first; empty: none.
+	relay string
 }
 
 // A kind makes contenders.
 type kind struct {
-	name string
-	open func(testing.TB, task) contender
+	name  string
+	open  func(testing.TB, task) contender
+	relay bool // asks a relay first
 }
 
 // gits run git commands: the first ones once, then the others each time.

@@ -19,6 +19,8 @@ type origin struct {
 	name string
 	next func(n int) map[string][]byte // what the n-th change writes
 	made int
+	// changed is told of each change; nil: nobody is.
+	changed func()
 	// last is one file of the newest change, which who has it must show.
 	last struct {
 		path    string
@@ -45,6 +47,9 @@ func (o *origin) advance() {
 	o.t.Helper()
 	o.commit(o.next(o.made), true)
 	o.made++
+	if o.changed != nil {
+		o.changed()
+	}
 }
 
 func (o *origin) commit(files map[string][]byte, on bool) {

@@ -41,7 +41,7 @@ type answer struct {
 
 func residents(name, copyAt string, env ...string) func(testing.TB, task) contender {
 	return func(t testing.TB, k task) contender {
-		cmd := role(t, name, append(append(k.env, env...), "BENCH_URL="+k.url, "BENCH_DIR="+k.dir, "BENCH_COLD="+strconv.FormatBool(k.cold))...)
+		cmd := role(t, name, append(append(k.env, env...), "BENCH_URL="+k.url, "BENCH_DIR="+k.dir, "BENCH_RELAY="+k.relay, "BENCH_COLD="+strconv.FormatBool(k.cold))...)
 		in, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -118,7 +118,7 @@ func peak(pid string) int64 {
 // openPopup syncs as the appliance does: an hour goes by from one update to the
 // next, so that what was replaced is removed in time.
 func openPopup() (func(context.Context) error, error) {
-	source, err := datasync.NewSource(wire.Source{URL: os.Getenv("BENCH_URL"), Ref: "main"}, datasync.SourceOptions{})
+	source, err := datasync.NewSource(wire.Source{URL: os.Getenv("BENCH_URL"), Ref: "main", Relay: os.Getenv("BENCH_RELAY")}, datasync.SourceOptions{})
 	if err != nil {
 		return nil, err
 	}

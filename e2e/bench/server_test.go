@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"net/http/cgi"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"popup/datasync"
 )
 
 // Cost is what the server counted so far.
@@ -150,7 +150,9 @@ func serve(context.Context) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", backend)
-	mux.HandleFunc("/files/", relay)
+	for _, name := range []string{"days", "many"} {
+		mux.Handle("/relay/"+name+"/", datasync.RelayHandler(filepath.Join(os.Getenv("BENCH_DIR"), "relay", name)))
+	}
 	mux.HandleFunc("/fast/", fast)
 	handler := c.count(mux)
 	asked := &http.Server{Handler: http.HandlerFunc(c.cost)}
@@ -194,17 +196,6 @@ func listen(s *http.Server, url *string, c *counter, secure bool) error {
 	*url = "https://" + l.Addr().String()
 	go s.ServeTLS(counted, os.Getenv("BENCH_CERT"), os.Getenv("BENCH_KEY"))
 	return nil
-}
-
-// relay serves files with an ETag.
-func relay(w http.ResponseWriter, r *http.Request) {
-	content, err := os.ReadFile(filepath.Join(os.Getenv("BENCH_DIR"), path.Clean(r.URL.Path)))
-	if err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(content)))
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
 // fast answers a poll as git http-backend does, without a process: for more polls

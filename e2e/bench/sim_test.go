@@ -5,11 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -45,10 +41,7 @@ func TestSim(t *testing.T) {
 	pollers := count(t, "POLLERS", 300)
 	dir := t.TempDir()
 	s := startServer(t, dir, newCertificate(t))
-	git := gitCost(t, s, many(t, dir, 300))
-	if err := errors.Join(os.Mkdir(filepath.Join(dir, "files"), 0o755), os.WriteFile(filepath.Join(dir, "files", "head"), make([]byte, 40), 0o644)); err != nil {
-		t.Fatal(err)
-	}
+	git := gitCost(t, s, many(t, dir, 300).relayed(t, s, dir))
 	var text strings.Builder
 	fmt.Fprintf(&text, "\n| %d instances, @every 1m | period | polls | a second | busiest second | times the mean | busiest moment | times the mean | CPU ms a poll | cores busy |\n", pollers)
 	fmt.Fprintln(&text, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
@@ -138,40 +131,17 @@ func (f fleet) instance(i int) string {
 // head is how one instance answers for what is newest.
 func (f fleet) head(t *testing.T, s *server) func(context.Context) error {
 	t.Helper()
+	from := wire.Source{URL: s.Brief + "/fast/many", Ref: "main"}
 	if f.relay {
-		return pointer(s.Plain + "/files/head")
+		from.Relay = s.Brief + "/relay/many"
 	}
-	source, err := datasync.NewSource(wire.Source{URL: s.Brief + "/fast/many", Ref: "main"}, datasync.SourceOptions{})
+	source, err := datasync.NewSource(from, datasync.SourceOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return func(ctx context.Context) error {
 		_, err := source.Head(ctx)
 		return err
-	}
-}
-
-// pointer answers a relay, which answers that nothing changed.
-func pointer(url string) func(context.Context) error {
-	var tag string
-	return func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		if tag != "" {
-			req.Header.Set("If-None-Match", tag)
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(io.Discard, res.Body)
-		if tag != "" && res.StatusCode != http.StatusNotModified {
-			err = fmt.Errorf("the relay answers %s", res.Status)
-		}
-		tag = res.Header.Get("ETag")
-		return errors.Join(err, res.Body.Close())
 	}
 }
 

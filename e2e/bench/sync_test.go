@@ -36,9 +36,9 @@ func TestSync(t *testing.T) {
 	}
 	dir, trust := t.TempDir(), newCertificate(t)
 	s := startServer(t, dir, trust)
-	daily, large := days(t, dir, daysOf, settle+reps), many(t, dir, files)
+	daily, large := days(t, dir, daysOf, settle+reps).relayed(t, s, dir), many(t, dir, files).relayed(t, s, dir)
 	usage := buildUsage(t)
-	kinds, extracting := contenders(usage), kind{"popup, archive extracted", residents("popup", "data/current", "BENCH_EXTRACT="+testutil.Tarball)}
+	kinds, extracting := contenders(usage), kind{name: "popup, archive extracted", open: residents("popup", "data/current", "BENCH_EXTRACT="+testutil.Tarball)}
 	updating := append([]kind{kinds[0], extracting}, kinds[1:]...)
 	r := &report{}
 	for _, sc := range []scenario{
@@ -71,19 +71,20 @@ func publish(t *testing.T, name, text string) {
 // contenders are popup, and those it is held against.
 func contenders(usage string) []kind {
 	kinds := []kind{
-		{"popup", residents("popup", "data/current")},
-		{"git pull", gits(usage,
+		{name: "popup", open: residents("popup", "data/current")},
+		{name: "popup, relay", open: residents("popup", "data/current"), relay: true},
+		{name: "git pull", open: gits(usage,
 			func(url, dir string) [][]string { return [][]string{{"git", "clone", "-q", url, dir}} },
 			func(string) [][]string { return [][]string{{"git", "pull", "-q"}} })},
-		{"git fetch --depth 1", gits(usage,
+		{name: "git fetch --depth 1", open: gits(usage,
 			func(url, dir string) [][]string { return [][]string{{"git", "clone", "-q", "--depth", "1", url, dir}} },
 			func(string) [][]string {
 				return [][]string{{"git", "fetch", "-q", "--depth", "1", "origin", "main"}, {"git", "reset", "-q", "--hard", "FETCH_HEAD"}}
 			})},
-		{"go-git v5", residents("go-git", "copy")},
+		{name: "go-git v5", open: residents("go-git", "copy")},
 	}
 	if program := os.Getenv("GIT_SYNC"); program != "" {
-		kinds = append(kinds, kind{"git-sync", gitSyncs(program, usage)})
+		kinds = append(kinds, kind{name: "git-sync", open: gitSyncs(program, usage)})
 	}
 	return kinds
 }
@@ -91,12 +92,11 @@ func contenders(usage string) []kind {
 // measure has all contenders do the same reps times, each time in another order.
 func (sc scenario) measure(t *testing.T, s *server, reps int, trust []string) []*row {
 	t.Helper()
-	url := sc.url + "/" + sc.origin.name
 	rows, running := make([]*row, len(sc.kinds)), make([]contender, len(sc.kinds))
 	for i, k := range sc.kinds {
 		rows[i] = &row{name: k.name}
 		if !sc.clone {
-			running[i] = sc.ready(t, k, task{url, t.TempDir(), trust, sc.cold})
+			running[i] = sc.ready(t, k, sc.task(t, k, trust))
 		}
 	}
 	for range sc.settle {
@@ -112,9 +112,9 @@ func (sc scenario) measure(t *testing.T, s *server, reps int, trust []string) []
 		for n := range sc.kinds {
 			i := (n + rep) % len(sc.kinds)
 			if sc.clone {
-				running[i] = sc.kinds[i].open(t, task{url, t.TempDir(), trust, sc.cold})
+				running[i] = sc.kinds[i].open(t, sc.task(t, sc.kinds[i], trust))
 			}
-			rows[i].samples = append(rows[i].samples, sc.once(t, s, running[i], rows[i].name))
+			rows[i].samples = append(rows[i].samples, sc.once(t, s, running[i], sc.kinds[i]))
 			if sc.clone {
 				rows[i].ended(t, running[i])
 			}
@@ -126,6 +126,16 @@ func (sc scenario) measure(t *testing.T, s *server, reps int, trust []string) []
 		}
 	}
 	return rows
+}
+
+// task is a new one for a contender of a kind.
+func (sc scenario) task(t *testing.T, k kind, trust []string) task {
+	t.Helper()
+	of := task{url: sc.url + "/" + sc.origin.name, dir: t.TempDir(), env: trust, cold: sc.cold}
+	if k.relay {
+		of.relay = relayOf(sc.url, sc.origin)
+	}
+	return of
 }
 
 // ready makes a contender's copy. A resident process that made one is replaced: it
@@ -153,9 +163,12 @@ func (sc scenario) must(t *testing.T, c contender, name string) {
 }
 
 // once measures one contender, and makes sure that it has what is newest.
-func (sc scenario) once(t *testing.T, s *server, c contender, name string) sample {
+func (sc scenario) once(t *testing.T, s *server, c contender, k kind) sample {
 	t.Helper()
-	times := max(1, sc.polls)
+	name, times := k.name, max(1, sc.polls)
+	if _, ok := c.(*resident); ok && !sc.cold && sc.polls > 0 {
+		times *= 5 // they are quick, and asking what it cost costs as well
+	}
 	before := s.cost(t)
 	used, err := c.sync(t.Context(), times)
 	if err != nil {
@@ -166,6 +179,9 @@ func (sc scenario) once(t *testing.T, s *server, c contender, name string) sampl
 		t.Fatalf("%s: %s asked %d times, and not %d", sc.title, name, after.Requests, times)
 	}
 	sc.current(t, c, name)
+	if k.relay {
+		after.Git += after.Own
+	}
 	each := float64(times)
 	return sample{
 		client: used.CPU.Seconds() * 1000 / each, server: after.Git.Seconds() * 1000 / each, requests: float64(after.Requests) / each,
