@@ -398,7 +398,7 @@ func TestBombs(t *testing.T) {
 // Whose fault an error is, it says: the sender's, the network's, the disk's or the caller's.
 func TestCauses(t *testing.T) {
 	sent := build(func(b *builder) { b.blob("hello"); b.blob("world") })
-	down := errors.New("the line is down")
+	down := fmt.Errorf("the line is down: %w", io.ErrUnexpectedEOF)
 	s := newShelf(t)
 	if err := pack.Read(t.Context(), io.MultiReader(bytes.NewReader(sent[:25]), iotest.ErrReader(down)), tree.Limits{}, s); !errors.Is(err, down) {
 		t.Errorf("got %v; want %v", err, down)
@@ -416,16 +416,16 @@ func TestCauses(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	r, first, _ := history(f)
-	r.Write("big", []byte("small"), 0o644) // a seed of megabytes is slow to change
-	r.Write("zeros", make([]byte, 2<<20), 0o644)
-	third := r.CommitAll()
+	r := testutil.NewRepo(f)
+	text := strings.Repeat("a line that is the same\n", 20)
+	first := r.Commit(map[string]string{"a": text, "b/c": text + "c", "d": "d"})
 	here := held(f, r, first+"\n")
+	second := r.Commit(map[string]string{"a": text + "changed", "b/c": text + "changed, too", "e": ""})
 	for _, args := range [][]string{{"--thin", "--delta-base-offset"}, {"--thin"}, {}} {
-		f.Add(pipe(f, r, third+"\n^"+first+"\n", append([]string{"pack-objects", "--revs", "--stdout", "-q"}, args...)...))
+		f.Add(pipe(f, r, second+"\n^"+first+"\n", append([]string{"pack-objects", "--revs", "--stdout", "-q"}, args...)...))
 	}
 	f.Add(build(func(b *builder) { b.named(idOf("blob", []byte("a")), add("a", "b")); b.blob("a") }))
-	f.Add(build(func(b *builder) { b.object(3, 2<<20, nil, make([]byte, 2<<20)) }))
+	f.Add(build(func(b *builder) { b.object(3, 1<<20+1, nil, make([]byte, 1<<20+1)) }))
 	f.Add([]byte("PACK"))
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		s := newShelf(t)

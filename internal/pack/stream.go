@@ -10,7 +10,6 @@ import (
 	"io"
 	"math"
 
-	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zlib"
 )
 
@@ -85,19 +84,21 @@ func (s *stream) trailer() error {
 // cause finds why err came about: what the other side did, what came of that here,
 // or what is wrong with what it sent.
 func (s *stream) cause(err error) error {
-	var bad flate.CorruptInputError
 	var own *CorruptError
 	switch {
 	case err == nil || errors.As(err, &own):
 		return err
-	case s.err != nil && s.err != io.EOF && s.err != io.ErrUnexpectedEOF:
+	case s.broke():
 		return s.err
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return corrupt("it ends before its end")
-	case errors.As(err, &bad), errors.Is(err, zlib.ErrHeader), errors.Is(err, zlib.ErrChecksum), errors.Is(err, zlib.ErrDictionary):
-		return corrupt("an object in it does not unpack: %v", err)
 	}
 	return err
+}
+
+// broke says whether the other side did more than to end too early.
+func (s *stream) broke() bool {
+	return s.err != nil && s.err != io.EOF && s.err != io.ErrUnexpectedEOF
 }
 
 // objectHeader reads the type of the next object, and its size.
@@ -155,6 +156,7 @@ func varint(from io.ByteReader, shift int) (int64, error) {
 // An inflater reads one compressed object after the other. It gives out exactly the
 // bytes that the object said it has, or an error.
 type inflater struct {
+	in   *stream
 	z    io.ReadCloser
 	left int64
 	over bool
@@ -168,8 +170,16 @@ func (r *reader) inflate(size int64) (*inflater, error) {
 	} else {
 		err = r.z.z.(zlib.Resetter).Reset(r.in.buf, nil)
 	}
-	r.z.left, r.z.over = size, false
-	return &r.z, err
+	r.z.in, r.z.left, r.z.over = r.in, size, false
+	return &r.z, r.z.failed(err)
+}
+
+// failed says that what is compressed is damaged, unless there was an end of it.
+func (f *inflater) failed(err error) error {
+	if err == nil || err == io.EOF || err == io.ErrUnexpectedEOF || f.in.broke() {
+		return err
+	}
+	return corrupt("an object in it does not unpack: %v", err)
 }
 
 func (f *inflater) Read(p []byte) (int, error) {
@@ -185,7 +195,7 @@ func (f *inflater) Read(p []byte) (int, error) {
 		f.over = true
 		err = nil
 	}
-	return n, err
+	return n, f.failed(err)
 }
 
 // end reads the end of what is compressed, and its checksum.
@@ -199,7 +209,7 @@ func (f *inflater) end() error {
 		case err == io.EOF:
 			f.over = true
 		case err != nil:
-			return err
+			return f.failed(err)
 		}
 	}
 	return io.EOF
