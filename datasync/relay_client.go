@@ -148,14 +148,14 @@ func (c *relayClient) load(ctx context.Context, a relayArchive, root tree.ID, w 
 	sum := sha256.New()
 	body := &download{from: io.TeeReader(res.Body, sum), left: a.Size, limit: a.Size}
 	err = readRelayArchive(ctx, body, root, w, limits)
-	if body.err != nil {
-		return body.err
-	}
 	if err == nil {
 		_, err = io.Copy(io.Discard, body) // what the decoder did not look at
 	}
-	if err == nil && (body.left != 0 || hex.EncodeToString(sum.Sum(nil)) != a.SHA256) {
-		err = fmt.Errorf("%s is not the file that %s names", a.Name, relayHeadName)
+	switch {
+	case body.left < 0, err == nil && (body.left > 0 || hex.EncodeToString(sum.Sum(nil)) != a.SHA256):
+		return fmt.Errorf("%s is not the file that %s names", a.Name, relayHeadName)
+	case body.err != nil:
+		return body.err
 	}
-	return err
+	return explainArchive(err)
 }
