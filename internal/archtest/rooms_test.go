@@ -37,10 +37,10 @@ var rooms = map[string]room{
 	"userdata":  {imports: []string{"apps", "templates", "internal/wire"}, never: sdk},
 	"launcher": {imports: []string{"apps", "datasync", "userdata", "templates"}, internal: true,
 		never: slices.Concat(gin, sql, ec2)},
-	"console":   {imports: []string{"apps", "userdata", "datasync"}, internal: true, never: slices.Concat(gin, sql, sdk)},
+	"console":   {imports: []string{"apps", "userdata", "datasync"}, internal: true, never: slices.Concat(gin, sql, ec2)}, // datasync reads buckets
 	"store":     {imports: []string{"console"}, internal: true},
 	"cloud":     {imports: []string{"console", "userdata"}, internal: true},
-	"web":       {imports: []string{"console", "templates", "apps"}, internal: true, never: slices.Concat(sql, sdk)},
+	"web":       {imports: []string{"console", "templates", "apps"}, internal: true, never: slices.Concat(sql, ec2)},
 	"templates": {stdOnly: true},
 	"internal":  {internal: true},
 	"e2e":       {anything: true},
