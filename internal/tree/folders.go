@@ -20,32 +20,47 @@ const mostOpen = 200
 type folders struct {
 	root *os.Root
 	held map[string]*os.File
+	last string // whose descriptor was handed out last
 }
 
 func newFolders(root *os.Root) *folders { return &folders{root: root, held: map[string]*os.File{}} }
 
-// fd is a descriptor of a folder. It is good until the next call.
+// fd is a descriptor of a folder. It is good until the call after the next: two may
+// be used together.
 func (f *folders) fd(dir string) (int, error) {
-	if d, ok := f.held[dir]; ok {
-		return int(d.Fd()), nil
+	d, ok := f.held[dir]
+	if !ok {
+		if err := f.makeRoom(); err != nil {
+			return -1, err
+		}
+		var err error
+		if d, err = f.root.Open(dir); err != nil {
+			return -1, err
+		}
+		f.held[dir] = d
 	}
-	if len(f.held) >= mostOpen {
-		for name, d := range f.held { // any will do
-			delete(f.held, name)
-			if err := d.Close(); err != nil {
-				return -1, err
-			}
-			if len(f.held) < mostOpen/2 {
-				break
-			}
+	f.last = dir
+	return int(d.Fd()), nil
+}
+
+// makeRoom closes half of what is held when that is too much: any but the last.
+func (f *folders) makeRoom() error {
+	if len(f.held) < mostOpen {
+		return nil
+	}
+	for name, d := range f.held {
+		if len(f.held) < mostOpen/2 {
+			break
+		}
+		if name == f.last {
+			continue
+		}
+		delete(f.held, name)
+		if err := d.Close(); err != nil {
+			return err
 		}
 	}
-	d, err := f.root.Open(dir)
-	if err != nil {
-		return -1, err
-	}
-	f.held[dir] = d
-	return int(d.Fd()), nil
+	return nil
 }
 
 // open opens a file for reading.
