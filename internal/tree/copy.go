@@ -55,6 +55,9 @@ func Scan(ctx context.Context, fsys fs.FS, limits Limits) (*Index, error) {
 		if bytes += entry.Size; bytes > limits.Bytes {
 			return &LimitError{"bytes", limits.Bytes}
 		}
+		if len(e.name) > maxPath {
+			return &LimitError{"path", maxPath}
+		}
 		if len(entries) > limits.Files {
 			return &LimitError{"entries", int64(limits.Files)}
 		}
@@ -65,6 +68,9 @@ func Scan(ctx context.Context, fsys fs.FS, limits Limits) (*Index, error) {
 	}
 	return newIndex(entries), nil
 }
+
+// isRepository says of a name whether git keeps things of its own there: it is no content.
+func isRepository(name string) bool { return strings.EqualFold(path.Base(name), ".git") }
 
 func executable(mode fs.FileMode) bool { return mode&0o111 != 0 }
 
@@ -100,7 +106,7 @@ func walk(ctx context.Context, fsys fs.FS, fn func(entry) error) error {
 			_, err := Clean(name)
 			return err
 		}
-		if strings.EqualFold(path.Base(name), ".git") {
+		if isRepository(name) {
 			if d.IsDir() {
 				return fs.SkipDir
 			}

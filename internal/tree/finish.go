@@ -23,7 +23,7 @@ func (w *Writer) Finish() (*Index, error) {
 	}
 	for name := range w.links {
 		switch _, err := w.here.root.Stat(name); {
-		case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR):
+		case err == nil, errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ENAMETOOLONG):
 		default:
 			return nil, &EntryError{name, "is a symlink that leads out of the tree by way of another; an entry may only link within it"}
 		}

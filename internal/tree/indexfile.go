@@ -71,9 +71,9 @@ func ReadIndex(from io.Reader) (*Index, error) {
 
 func readEntries(r *bufio.Reader) ([]Entry, error) {
 	var firstErr error
-	get := func(most int64) int64 {
+	get := func(least, most int64) int64 {
 		n, err := binary.ReadVarint(r)
-		if err == nil && (n < 0 || n > most) {
+		if err == nil && (n < least || n > most) {
 			err = errors.New("a number is out of range")
 		}
 		if err != nil && firstErr == nil {
@@ -84,21 +84,21 @@ func readEntries(r *bufio.Reader) ([]Entry, error) {
 		}
 		return n
 	}
-	count := get(mostIndex / 26) // an entry has at least as many bytes
+	count := get(0, mostIndex/26) // an entry has at least as many bytes
 	entries := make([]Entry, 0, min(count, 1<<20))
 	before := ""
 	for range count {
-		same, rest := get(int64(len(before))), get(maxPath)
+		same, rest := get(0, int64(len(before))), get(0, maxPath)
 		name := make([]byte, same+rest)
 		copy(name, before[:same])
 		if _, err := io.ReadFull(r, name[same:]); err != nil {
 			return nil, err
 		}
-		e := Entry{Path: string(name), Mode: Mode(get(math.MaxUint32))}
+		e := Entry{Path: string(name), Mode: Mode(get(0, math.MaxUint32))}
 		if _, err := io.ReadFull(r, e.ID[:]); err != nil {
 			return nil, err
 		}
-		e.Size, e.Modified = get(math.MaxInt64), get(math.MaxInt64)
+		e.Size, e.Modified = get(0, math.MaxInt64), get(math.MinInt64, math.MaxInt64)
 		if firstErr != nil {
 			return nil, firstErr
 		}

@@ -68,6 +68,12 @@ func (w *Writer) keep(e Entry) error {
 }
 
 func (w *Writer) keepOne(e Entry) error {
+	if i, there := w.at[e.Path]; there { // kept, or made, before: a tree may name it twice
+		if was := w.entries[i].Mode; was.kind() != e.Mode.kind() {
+			return &EntryError{e.Path, "is " + e.Mode.kind() + " and, before, was " + was.kind()}
+		}
+		return nil
+	}
 	if e.Mode.isFile() {
 		if w.size.Bytes += e.Size; w.size.Bytes > w.opts.Limits.Bytes {
 			return &LimitError{"bytes", w.opts.Limits.Bytes}
@@ -242,6 +248,11 @@ func unlike(in *folders, e Entry) string {
 		return fmt.Sprintf("has %d bytes and had %d", stat.Size, e.Size)
 	case e.Modified != 0 && stat.Mtim.Nano() != e.Modified:
 		return "was changed"
+	}
+	if e.Mode.isLink() { // its time is not kept, since a link cannot be opened
+		if target, err := readLink(in, e.Path); err != nil || ObjectID("blob", []byte(target)) != e.ID {
+			return "leads elsewhere"
+		}
 	}
 	return ""
 }
