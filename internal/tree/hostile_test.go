@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"popup/internal/tree"
 )
 
@@ -109,6 +111,30 @@ func TestLinkThatLeadsElsewhereShows(t *testing.T) {
 	newTree(t, dir, tree.WriterOptions{Spare: index}, func(w *tree.Writer) { checkout(t, w, index, f) })
 	if to, err := os.Readlink(path); err != nil || to != "a" {
 		t.Errorf("it was kept, and leads to %q, %v", to, err)
+	}
+}
+
+// Permissions are those that were meant, whatever the umask lets through.
+func TestUmask(t *testing.T) {
+	for _, umask := range []int{0o011, 0o077, 0o133} {
+		func() {
+			dir := t.TempDir()
+			old := unix.Umask(umask)
+			defer unix.Umask(old)
+			newTree(t, dir, tree.WriterOptions{}, func(w *tree.Writer) {
+				for _, name := range []string{"a", "b"} {
+					files{name: "x", name + "-program": "!x"}.write(t, w)
+					if err := w.Put("put-"+name, tree.Program, tree.ID{}, nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+			})
+			for name, want := range map[string]fs.FileMode{"a": 0o444, "b": 0o444, "a-program": 0o555, "b-program": 0o555, "put-a": 0o555} {
+				if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != want {
+					t.Errorf("umask %o: %s is %v, %v; want %v", umask, name, info.Mode(), err, want)
+				}
+			}
+		}()
 	}
 }
 

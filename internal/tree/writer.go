@@ -43,8 +43,6 @@ type Writer struct {
 	temps   map[string]bool   // files of Temp that were not adopted
 	here    *folders
 	there   *folders // of the base
-	modes   bool     // what is made has the permissions that were asked for: no umask is in the way
-	looked  bool     // at the permissions of the first file
 
 	expected  ID    // of the root
 	otherwise error // what Finish returns when it is another; nil: any will do
@@ -169,22 +167,7 @@ func (w *Writer) create(name string, mode Mode) (*os.File, error) {
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	if !w.looked {
-		info, err := f.Stat()
-		if err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-		w.looked, w.modes = true, info.Mode().Perm() == fs.FileMode(perm)
-	}
-	if !w.modes {
-		if err := f.Chmod(fs.FileMode(perm)); err != nil {
-			return nil, errors.Join(err, f.Close())
-		}
-	}
-	return f, nil
+	return f, err
 }
 
 func (w *Writer) perm(mode Mode) uint32 {
@@ -222,6 +205,9 @@ func (w *Writer) make(name string, fn func(dir int, base string) error) error {
 // record keeps an entry, and when its inode was changed last.
 func (w *Writer) record(e Entry, f *os.File) error {
 	info, err := f.Stat()
+	if perm := fs.FileMode(w.perm(e.Mode)); err == nil && info.Mode().Perm() != perm { // a umask was in the way, or Temp made it
+		err = f.Chmod(perm)
+	}
 	if err != nil {
 		return err
 	}
@@ -255,7 +241,11 @@ func (w *Writer) Adopt(name string, mode Mode, temp string, size int64, id ID) e
 		return err
 	}
 	if err := w.make(clean, func(dir int, base string) error {
-		return unix.Renameat2(from, temp, dir, base, unix.RENAME_NOREPLACE)
+		var stat unix.Stat_t // RENAME_NOREPLACE would do, but is not known to all file systems
+		if unix.Fstatat(dir, base, &stat, unix.AT_SYMLINK_NOFOLLOW) == nil {
+			return unix.EEXIST
+		}
+		return unix.Renameat(from, temp, dir, base)
 	}); err != nil {
 		return err
 	}
@@ -264,11 +254,7 @@ func (w *Writer) Adopt(name string, mode Mode, temp string, size int64, id ID) e
 	if err != nil {
 		return err
 	}
-	err = f.Chmod(fs.FileMode(w.perm(mode)))
-	if err == nil {
-		err = w.record(Entry{Path: clean, Mode: mode, ID: id, Size: size}, f)
-	}
-	return errors.Join(err, f.Close())
+	return errors.Join(w.record(Entry{Path: clean, Mode: mode, ID: id, Size: size}, f), f.Close())
 }
 
 // Symlink writes a symlink. A target that is absolute, or that leads out of the
