@@ -30,7 +30,8 @@ func (sc scenario) aims(rows []*row) string {
 		aim("client CPU of an update, ms", own.client, git.client/10)
 	case !sc.cold:
 		aim("bytes of a poll", own.down, 310)
-		aim("server CPU of a poll of a relay, ms", others["popup, relay"].server, own.server/100)
+		aim("CPU of the origin for a poll by way of a relay, ms", others["popup, relay"].origin, own.origin/100)
+		aim("CPU of the relay for it, ms", others["popup, relay"].server, own.server/100)
 		if peer, ok := others["git-sync"]; ok {
 			aim("client CPU of a poll, ms", own.client, peer.client/100)
 		}

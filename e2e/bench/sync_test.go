@@ -179,13 +179,15 @@ func (sc scenario) once(t *testing.T, s *server, c contender, k kind) sample {
 		t.Fatalf("%s: %s asked %d times, and not %d", sc.title, name, after.Requests, times)
 	}
 	sc.current(t, c, name)
+	serving := after.Git
 	if k.relay {
-		after.Git += after.Own
+		serving += after.Own
 	}
 	each := float64(times)
 	return sample{
-		client: used.CPU.Seconds() * 1000 / each, server: after.Git.Seconds() * 1000 / each, requests: float64(after.Requests) / each,
-		down: float64(after.Down) / each, up: float64(after.Up) / each, peak: float64(used.Peak) / (1 << 20),
+		client: used.CPU.Seconds() * 1000 / each, server: serving.Seconds() * 1000 / each, origin: after.Git.Seconds() * 1000 / each,
+		requests: float64(after.Requests) / each,
+		down:     float64(after.Down) / each, up: float64(after.Up) / each, peak: float64(used.Peak) / (1 << 20),
 	}
 }
 

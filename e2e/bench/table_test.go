@@ -12,6 +12,7 @@ import (
 // A sample is what one sync took.
 type sample struct {
 	client, server float64 // ms of CPU
+	origin         float64 // the part of server that is git's
 	requests       float64
 	down, up       float64 // bytes
 	peak           float64 // MiB of memory
@@ -53,7 +54,7 @@ func (r *row) median() sample {
 	}
 	return sample{
 		client: of(func(s sample) float64 { return s.client }), server: of(func(s sample) float64 { return s.server }),
-		requests: of(func(s sample) float64 { return s.requests }), down: of(func(s sample) float64 { return s.down }),
+		origin: of(func(s sample) float64 { return s.origin }), requests: of(func(s sample) float64 { return s.requests }), down: of(func(s sample) float64 { return s.down }),
 		up: of(func(s sample) float64 { return s.up }), peak: of(func(s sample) float64 { return s.peak }),
 	}
 }
