@@ -34,8 +34,6 @@ type History struct {
 // does not follow. The files of the commits are left out where the server can. Errors
 // are *Error.
 func (r *Remote) History(ctx context.Context, commit, since Commit) (History, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
 	h, err := r.history(ctx, commit, since, historyBound)
 	return h, r.explain(ctx, "look at the history of "+short(commit)+" in", err)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/transport"
+	"popup/internal/meter"
 	"popup/internal/tree"
 )
 
@@ -73,7 +74,6 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) RetryAfter() time.Duration { return e.After }
 
 var (
-	errStalled  = errors.New("the server sent nothing for 30 seconds")
 	errTooLarge = errors.New("the server sent more than the limit")
 	errNotOurs  = errors.New("the server does not give out this commit")
 )
@@ -207,7 +207,10 @@ func classifyNetwork(err error) *Error {
 			Hint: "check this machine's clock, and that nobody stands in between"}
 	case errors.As(err, &record), strings.Contains(err.Error(), "tls: "):
 		return &Error{Class: TLS, Err: err, Retry: true, Hint: "check the port, and that the server speaks https there"}
-	case errors.Is(err, errStalled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
+	case errors.Is(err, meter.ErrSlow):
+		return &Error{Class: Timeout, Err: err, Why: "the server sent less than a kilobyte a second for minutes", Retry: true,
+			Hint: "check the network, or try again later"}
+	case errors.Is(err, meter.ErrStalled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
 		return &Error{Class: Timeout, Err: err, Why: "no answer in time", Retry: true, Hint: "check the network, or try again later"}
 	case errors.As(err, &op):

@@ -18,9 +18,9 @@ import (
 // Times that bound a transfer. The caller's context may end it earlier.
 const (
 	connectTimeout = 10 * time.Second
-	stallTimeout   = 30 * time.Second // without a byte from the other side
+	stallTimeout   = 30 * time.Second // until an answer begins; then its pace counts
+	askTimeout     = 5 * time.Minute  // of a request, which may name many files, until its answer begins
 	headTimeout    = time.Minute
-	fetchTimeout   = 30 * time.Minute
 )
 
 // maxAdvert bounds the list of references a server sends.
@@ -55,6 +55,7 @@ type Remote struct {
 	opts    Options
 	http    *http.Transport // nil: the address is no http URL
 	base    string          // of http: the address without a slash at its end
+	limp    meter.Limp      // of every transfer
 
 	mu    sync.Mutex
 	route route
@@ -94,11 +95,10 @@ func (r *Remote) Head(ctx context.Context, ref string) (Commit, error) {
 }
 
 // Fetch writes the tree of commit by w, which the caller finishes. have is the commit
-// whose tree w.Base is; empty: there is none. Errors are *Error, and say when trying
+// whose tree w.Base is; empty: there is none. It may take as long as bytes come at a
+// meter.Pace. Errors are *Error, and say when trying
 // again may help; what was written is the caller's to remove.
 func (r *Remote) Fetch(ctx context.Context, commit, have Commit, w *tree.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
 	return r.explain(ctx, "fetch "+short(commit)+" of", r.fetch(ctx, commit, have, w))
 }
 

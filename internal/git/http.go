@@ -2,6 +2,7 @@ package git
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"popup/internal/meter"
 )
 
 const (
@@ -22,6 +25,7 @@ const (
 	userAgent     = "git/2.0 (popup)" // some servers answer git alone, and know it by this
 	mostRedirects = 5
 	routeLasts    = time.Hour
+	oneStep       = 16 << 10 // a chunk is only handed on when all that was asked for came: a slow line must do that before it stalls
 )
 
 // newTransport keeps connections between polls. Nothing is asked to be compressed:
@@ -159,13 +163,16 @@ func (s *httpSession) send(ctx context.Context, base, tail string, body []byte) 
 		req.Header["Authorization"] = []string{s.auth}
 	}
 	s.r.opts.Meter.Requests(1)
+	unread := time.AfterFunc(askTimeout, func() { cancel(meter.ErrStalled) })
 	res, err := s.r.http.RoundTrip(req)
+	unread.Stop()
 	if err != nil {
+		err = cmp.Or(context.Cause(ctx), err)
 		cancel(nil)
 		return nil, err
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	return &answer{status: res.StatusCode, header: res.Header, kind: kind, body: res.Body, left: &s.left, cancel: cancel}, nil
+	return &answer{status: res.StatusCode, header: res.Header, kind: kind, body: res.Body, left: &s.left, pace: meter.Pace{Limp: s.r.limp}, cancel: cancel}, nil
 }
 
 // redirected is the address of the repository after a redirect of what is at tail
@@ -231,16 +238,18 @@ type answer struct {
 	kind   string // its media type
 	body   io.ReadCloser
 	left   *atomic.Int64
+	pace   meter.Pace
 	cancel context.CancelCauseFunc
 	err    error // the first that is no io.EOF: readers of protocols lose it
 }
 
 func (a *answer) Read(p []byte) (int, error) {
-	stalled := time.AfterFunc(stallTimeout, func() { a.cancel(errStalled) })
-	n, err := a.body.Read(p)
-	if !stalled.Stop() && err != nil {
-		err = errStalled
-	}
+	var n int
+	err := a.pace.Wait(a.cancel, func() (err error) {
+		n, err = a.body.Read(p[:min(len(p), oneStep)])
+		a.pace.Came(n)
+		return err
+	})
 	if a.left.Add(-int64(n)) < 0 {
 		err = errTooLarge
 	}

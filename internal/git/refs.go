@@ -62,7 +62,7 @@ func (r *Remote) refs(ctx context.Context) (_ references, err error) {
 		return references{}, err
 	}
 	defer s.Close() //nolint:errcheck // what counts was read
-	adv, err := advertises(s.out)
+	adv, err := advertises(s)
 	if err != nil {
 		return references{}, s.cause(err)
 	}

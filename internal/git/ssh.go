@@ -17,6 +17,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
+	"popup/internal/meter"
 )
 
 // An sshSession runs git-upload-pack on an SSH server.
@@ -52,13 +53,28 @@ func (r *Remote) connectSSH(ctx context.Context, limit int64) (_ *sshSession, er
 			err = errors.Join(err, conn.Close())
 		}
 	}()
-	watched := &watchedConn{Conn: conn, left: limit}
+	watched := &watchedConn{Conn: conn, left: limit, pace: meter.Pace{Limp: r.limp}}
+	if err := conn.SetDeadline(time.Now().Add(stallTimeout)); err != nil {
+		return nil, err
+	}
 	c, channels, requests, err := ssh.NewClientConn(watched, addr, config)
 	if err != nil {
 		return nil, r.refusedSSH(err, addr)
 	}
 	s := &sshSession{conn: watched, client: ssh.NewClient(c, channels, requests), said: &firstWords{}, undo: undo, ended: ctx.Err}
-	return s, s.start(r.address.path)
+	return s, errors.Join(s.start(r.address.path), conn.SetDeadline(time.Time{}))
+}
+
+// Read waits as long as bytes come. Only here it is known that somebody waits, and only
+// on the connection what comes: it hands on large packets.
+func (s *sshSession) Read(p []byte) (n int, err error) {
+	err = s.conn.pace.Wait(s.conn.giveUp, func() error { n, err = s.out.Read(p); return err })
+	return n, err
+}
+
+// ask sends a request.
+func (s *sshSession) ask(body []byte) error {
+	return s.conn.pace.Wait(s.conn.giveUp, func() error { _, err := s.in.Write(body); return err })
 }
 
 // start runs git-upload-pack. The protocol has one string for the command, which
@@ -94,7 +110,7 @@ func (r *Remote) packSSH(ctx context.Context, req packRequest) (_ io.ReadCloser,
 			_ = s.Close() // it has said why
 		}
 	}()
-	adv, err := advertises(s.out)
+	adv, err := advertises(s)
 	if err != nil {
 		return nil, err
 	}
@@ -102,10 +118,10 @@ func (r *Remote) packSSH(ctx context.Context, req packRequest) (_ io.ReadCloser,
 	if err != nil {
 		return nil, err
 	}
-	if _, err = s.in.Write(body); err != nil {
+	if err = s.ask(body); err != nil {
 		return nil, err
 	}
-	content, err := req.answer(newPackets(s.out), adv)
+	content, err := req.answer(newPackets(s), adv)
 	if err != nil {
 		return nil, err
 	}
@@ -248,18 +264,17 @@ func (r *Remote) refusedSSH(err error, addr string) error {
 	return err
 }
 
-// A watchedConn ends what stalls, and bounds what is sent to us.
+// A watchedConn bounds what is sent to us, and keeps why it ended.
 type watchedConn struct {
 	net.Conn
 	left int64
+	pace meter.Pace
 	why  atomic.Pointer[error] // the first error, which what reads from here loses
 }
 
 func (c *watchedConn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(stallTimeout)); err != nil {
-		return 0, err
-	}
 	n, err := c.Conn.Read(p)
+	c.pace.Came(n)
 	if c.left -= int64(n); c.left < 0 {
 		err = errTooLarge
 	}
@@ -267,6 +282,12 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 		c.why.CompareAndSwap(nil, &err)
 	}
 	return n, err
+}
+
+// giveUp ends the connection, and what is read from it, for a reason.
+func (c *watchedConn) giveUp(why error) {
+	c.why.CompareAndSwap(nil, &why)
+	_ = c.Close() // it is not wanted any more
 }
 
 // firstWords keeps the beginning of what a server prints.
