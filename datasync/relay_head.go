@@ -69,6 +69,9 @@ func parseRelayHead(text []byte) (relayHead, error) {
 	if err := json.Unmarshal(text, &h); err != nil {
 		return h, fmt.Errorf("%s is not what popup publish writes: %w", relayHeadName, err)
 	}
+	if h.Version == 0 {
+		return h, fmt.Errorf("%s is not what popup publish writes: it does not say its version", relayHeadName)
+	}
 	if h.Version != relayVersion {
 		return h, fmt.Errorf("%s is of the version %d, and %d is the one that is read here; use the same popup on both sides", relayHeadName, h.Version, relayVersion)
 	}

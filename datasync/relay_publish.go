@@ -60,7 +60,9 @@ type RelayReport struct {
 	To       string   `json:"to"`
 	Snapshot int64    `json:"snapshot"` // bytes of it
 	Changes  int      `json:"changes"`  // how many revisions a change is offered from
-	Cost     Cost     `json:"cost"`     // of the source, since the Relay was opened
+	Requests int64    `json:"requests"` // of the source, since the Relay was opened
+	BytesIn  int64    `json:"bytes_in"`
+	BytesOut int64    `json:"bytes_out"`
 }
 
 // OpenRelay takes the work folder for this process, until Close.
@@ -152,7 +154,8 @@ func (r *Relay) Publish(ctx context.Context) (RelayReport, error) {
 	if err == nil {
 		err = errors.Join(r.syncer.Publish(rev), r.publisher.Prune(nil))
 	}
-	report.Cost = r.syncer.cost()
+	cost := r.syncer.cost()
+	report.Requests, report.BytesIn, report.BytesOut = cost.Requests, cost.BytesIn, cost.BytesOut
 	return report, errors.Join(err, r.sweep(ctx))
 }
 
