@@ -34,6 +34,25 @@ func TestReaders(t *testing.T) {
 	}
 }
 
+// TestDataReaders: polls of a relay cost the host of the data nothing, where it need
+// not be asked what is new.
+func TestDataReaders(t *testing.T) {
+	signed := &wire.Verify{AllowedSigners: "anna"}
+	for name, c := range map[string]struct {
+		data wire.Source
+		want int
+	}{
+		"alone":               {wire.Source{}, 1000},
+		"signed":              {wire.Source{Verify: signed}, 1000},
+		"relayed":             {wire.Source{Relay: "https://relay.example"}, 1000}, // which asks about what is new
+		"relayed, and signed": {wire.Source{Relay: "https://relay.example", Verify: signed}, 1},
+	} {
+		if got := (&Appliance{opts: Options{Plan: wire.Plan{Fleet: 1000, Data: &c.data}}}).dataReaders(); got != c.want {
+			t.Errorf("%s: %d; want %d", name, got, c.want)
+		}
+	}
+}
+
 // TestWhyNot: old data and an end are no health, and a source that is not asked is no age.
 func TestWhyNot(t *testing.T) {
 	now := time.Now()

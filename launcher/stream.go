@@ -100,7 +100,7 @@ func (a *Appliance) openData() error {
 	if err != nil {
 		return err
 	}
-	schedule, err := a.parseSchedule("data", d.Sync.Schedule, a.readers())
+	schedule, err := a.parseSchedule("data", d.Sync.Schedule, a.dataReaders())
 	if err != nil {
 		return err
 	}
@@ -111,6 +111,16 @@ func (a *Appliance) openData() error {
 	})
 	a.data = &stream{publisher: revisions, syncer: syncer, schedule: schedule}
 	return nil
+}
+
+// dataReaders is how many share what polls of the data cost its host. Where signatures
+// tell what is new, a relay's polls cost it nothing; where the relay fails, its source
+// keeps to the fleet by itself.
+func (a *Appliance) dataReaders() int {
+	if data := a.opts.Plan.Data; data.Relay != "" && data.Verify != nil {
+		return 1
+	}
+	return a.readers()
 }
 
 // parseSchedule reads a line of the manifest; an empty one never runs. What runs
@@ -128,7 +138,7 @@ func (a *Appliance) parseSchedule(what, line string, readers int) (datasync.Sche
 }
 
 func (a *Appliance) sourceOptions() datasync.SourceOptions {
-	return datasync.SourceOptions{Catalogue: a.opts.Catalogue, Logger: a.log}
+	return datasync.SourceOptions{Catalogue: a.opts.Catalogue, Logger: a.log, Instance: a.memory.get().Instance, Fleet: a.readers()}
 }
 
 // build makes a fetched commit a release. It waits for the packages, since what

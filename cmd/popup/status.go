@@ -137,6 +137,9 @@ func printStream(w io.Writer, what string, s *datasync.Status) {
 	if s.LastError != "" {
 		fmt.Fprintf(w, "%s sync\t%s: %s\n", what, s.ErrorClass, oneLine(s.LastError))
 	}
+	if s.RelayError != "" {
+		fmt.Fprintf(w, "%s relay\t%s\n", what, oneLine(s.RelayError))
+	}
 	line := "never by itself"
 	if !s.NextTry.IsZero() {
 		line = "next " + s.NextTry.UTC().Format(time.RFC3339)

@@ -19,7 +19,8 @@ func TestStatusTellsAll(t *testing.T) {
 		End: &launcher.EndStatus{At: at, Step: "over", Reason: "It ended on 1 May.", Detail: "the clock is not confirmed", Archive: "board.tar.zst"},
 		Service: &datasync.Status{Serving: "aaa", Wanted: "bbb", ErrorClass: "dns", LastError: "no such host",
 			Refused: []datasync.Refusal{{Revision: "bbb", At: at, Why: "it ended:\n\nlocked\n"}}},
-		Data: &datasync.Status{Serving: "one", Wanted: "one", Held: "one", NextTry: at, Confirmed: at, Age: 125, Requests: 12, BytesIn: 3686, BytesOut: 4},
+		Data: &datasync.Status{Serving: "one", Wanted: "one", Held: "one", NextTry: at, Confirmed: at, Age: 125, Requests: 12, BytesIn: 3686, BytesOut: 4,
+			Via: "origin", RelayError: "the relay is behind"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +33,7 @@ func TestStatusTellsAll(t *testing.T) {
 		"service sync dns: no such host",
 		"service polls never by itself; 0 requests, 0 bytes in, 0 bytes out",
 		"data held one; popup rollback data --release lets it go forward again",
+		"data relay the relay is behind",
 		"data polls next 2026-05-01T12:00:00Z; found to be the newest 2m5s ago; 12 requests, 3.5 KiB in, 4 bytes out",
 		"end 2026-05-01T12:00:00Z (over); It ended on 1 May.; the clock is not confirmed",
 		"archive board.tar.zst",
