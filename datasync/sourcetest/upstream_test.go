@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"popup/datasync"
 	"popup/internal/testutil"
 	"popup/internal/wire"
 )
@@ -53,6 +54,7 @@ func upstreams() map[string]func(t *testing.T) upstream {
 		"https zip":         func(t *testing.T) upstream { return archive(t, "data.zip") },
 		"bucket":            bucket,
 		"archive in bucket": archiveInBucket,
+		"git by a relay":    gitByRelay,
 	}
 }
 
@@ -86,6 +88,31 @@ func gitOverSSH(t *testing.T) upstream {
 func gitOnDisk(t *testing.T) upstream {
 	repo := testutil.NewRepo(t)
 	return upstream{spec: wire.Source{URL: repo.URL()}, set: committing(repo)}
+}
+
+// gitByRelay is published anew with each change, which is fetched from there.
+func gitByRelay(t *testing.T) upstream {
+	repo := testutil.NewRepo(t)
+	to := t.TempDir()
+	web := httptest.NewServer(datasync.RelayHandler(to))
+	t.Cleanup(web.Close)
+	work, err := os.MkdirTemp("", "relay-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { removeTree(t, work) })
+	relay, err := datasync.OpenRelay(datasync.RelayConfig{Source: wire.Source{URL: repo.URL()}, To: to, Work: work})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closed(t, relay) })
+	commit := committing(repo)
+	return upstream{spec: wire.Source{URL: repo.URL(), Relay: web.URL}, set: func(t *testing.T, files map[string]file) {
+		commit(t, files)
+		if _, err := relay.Publish(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}}
 }
 
 func folder(t *testing.T) upstream {
