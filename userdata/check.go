@@ -3,6 +3,7 @@ package userdata
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 
@@ -21,8 +22,27 @@ func CheckPlan(plan wire.Plan) error {
 	if plan.Manifest.Data != nil && plan.Data == nil {
 		errs = append(errs, errors.New("the manifest shows data, and the plan does not say where it comes from; add data: {url: ...}"))
 	}
-	_, err := plan.Manifest.ResolveSettings(plan.Settings)
-	return errors.Join(append(errs, err)...)
+	if plan.Console != nil {
+		errs = append(errs, plan.Console.Check())
+		if plan.Instance != "" {
+			errs = append(errs, wire.CheckInstance(plan.Instance))
+		}
+	}
+	return errors.Join(append(errs, checkSettings(plan))...)
+}
+
+// checkSettings does not ask for what a console will tell.
+func checkSettings(plan wire.Plan) error {
+	m := plan.Manifest
+	if plan.Console != nil {
+		m.Env = maps.Clone(m.Env)
+		for name, setting := range m.Env {
+			setting.Required = false
+			m.Env[name] = setting
+		}
+	}
+	_, err := m.ResolveSettings(plan.Settings)
+	return err
 }
 
 // checkSource knows git repositories and folders; what else there is says itself

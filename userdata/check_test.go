@@ -26,6 +26,13 @@ func TestCheckPlan(t *testing.T) {
 		"listen":            {func(p *wire.Plan) { p.Serve.Listen = "abc" }, `listen "abc"`},
 		"a setting":         {func(p *wire.Plan) { p.Settings = map[string]string{"COLOUR": "red"} }, "COLOUR: is not a setting"},
 		"a folder":          {func(p *wire.Plan) { p.Service = wire.Source{Kind: apps.SourceFolder, URL: "/srv/board"} }, ""},
+		"a console":         {func(p *wire.Plan) { p.Console = &wire.Console{URL: "https://me:hush@example.org"} }, "console.url has a password"},
+		"an instance's id":  {func(p *wire.Plan) { p.Console, p.Instance = &wire.Console{URL: "https://c.example.org"}, "fair 7" }, "an instance's id has"},
+		"what is told later": {func(p *wire.Plan) {
+			p.Manifest.Env = map[string]apps.EnvVar{"TITLE": {Required: true}}
+			p.Console = &wire.Console{URL: "https://c.example.org"}
+		}, ""},
+		"what nobody tells": {func(p *wire.Plan) { p.Manifest.Env = map[string]apps.EnvVar{"TITLE": {Required: true}} }, "TITLE: is required"},
 		"another source":    {func(p *wire.Plan) { p.Data = &wire.Source{Kind: "s3", URL: "bucket/days"} }, ""},
 	} {
 		plan := notice(t)

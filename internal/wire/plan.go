@@ -95,8 +95,3 @@ type End struct {
 	Freeze   apps.Duration `yaml:"freeze,omitempty" json:"freeze,omitempty"`       // before the end; 0: 10m
 	PowerOff bool          `yaml:"power_off,omitempty" json:"power_off,omitempty"` // user-data sets it: the machine is turned off
 }
-
-// Console is where the instance enrols and reports. (The console's own issue fills it.)
-type Console struct {
-	URL string `yaml:"url" json:"url"`
-}
