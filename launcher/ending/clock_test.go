@@ -1,6 +1,7 @@
 package ending
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -95,6 +96,37 @@ func TestClockThatCannotBeCompared(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "password") {
 			t.Errorf("%s: the error tells a password: %v", name, err)
+		}
+	}
+}
+
+// The console's word is enough alone; what it says against the clock, two origins outvote.
+func TestConsoleConfirmsTheClock(t *testing.T) {
+	says := func(ahead time.Duration, err error) func(context.Context) (time.Duration, error) {
+		return func(context.Context) (time.Duration, error) { return ahead, err }
+	}
+	right := []string{origin(t, "127.0.0.1", 0), origin(t, "127.0.0.2", 0)}
+	for name, test := range map[string]struct {
+		console func(context.Context) (time.Duration, error)
+		origins []string
+		want    Confirmation
+		err     string // in the error; empty: none
+	}{
+		"right":              {says(-59*time.Second, nil), nil, Confirmation{true, "the clock of the console", -59 * time.Second}, ""},
+		"wrong":              {says(time.Hour, nil), nil, Confirmation{false, "the clock of the console", time.Hour}, ""},
+		"behind":             {says(-61*time.Second, nil), nil, Confirmation{false, "the clock of the console", -61 * time.Second}, ""},
+		"wrong, and two not": {says(time.Hour, nil), right, Confirmation{OK: true, By: "the clocks of 127.0.0.1 and 127.0.0.2"}, ""},
+		"away":               {says(0, errors.New("no answer")), nil, Confirmation{}, "could be compared with; ask the console for its date: no answer"},
+		"away, and two here": {says(0, errors.New("no answer")), right, Confirmation{OK: true, By: "the clocks of 127.0.0.1 and 127.0.0.2"}, ""},
+	} {
+		clock := systemClock(false, test.origins...)
+		clock.Console = test.console
+		got, err := clock.Confirm(t.Context())
+		if len(test.origins) > 0 {
+			got.Offset = 0 // as the second falls
+		}
+		if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: got %+v, %v", name, got, err)
 		}
 	}
 }
