@@ -36,7 +36,7 @@ type task struct {
 	url  string
 	dir  string   // its own
 	env  []string // what makes it trust the server
-	cold bool     // the server ends connections between two polls
+	rest string   // where to have the server end idle connections between two polls; empty: it does not
 	// relay is what to ask first; empty: none.
 	relay string
 }

@@ -58,7 +58,7 @@ func role(t testing.TB, name string, env ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), self)
-	cmd.Env, cmd.Stderr = environment(append(env, roleVar+"="+name, "HOME="+t.TempDir())...), os.Stderr
+	cmd.Env, cmd.Stderr = environment(append(env, roleVar+"="+name, "HOME="+t.TempDir(), "GORACE=atexit_sleep_ms=0")...), os.Stderr
 	return cmd
 }
 

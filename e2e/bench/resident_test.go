@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,8 +23,8 @@ import (
 	"popup/internal/wire"
 )
 
-// pause lets a server end an idle connection, between two polls and not in one.
-const pause = 150 * time.Millisecond
+// pause lets both sides notice that an answer, or a connection, has ended.
+const pause = 10 * time.Millisecond
 
 // A resident contender is a process that lives on between two polls, as the
 // appliance does. It reads how often to sync, and answers with what that used.
@@ -41,7 +42,7 @@ type answer struct {
 
 func residents(name, copyAt string, env ...string) func(testing.TB, task) contender {
 	return func(t testing.TB, k task) contender {
-		cmd := role(t, name, append(append(k.env, env...), "BENCH_URL="+k.url, "BENCH_DIR="+k.dir, "BENCH_RELAY="+k.relay, "BENCH_COLD="+strconv.FormatBool(k.cold))...)
+		cmd := role(t, name, append(append(k.env, env...), "BENCH_URL="+k.url, "BENCH_DIR="+k.dir, "BENCH_RELAY="+k.relay, "BENCH_REST="+k.rest)...)
 		in, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -85,8 +86,10 @@ func reside(ctx context.Context, open func() (func(context.Context) error, error
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		times, err := strconv.Atoi(in.Text())
 		for n := 0; n < times && err == nil; n++ {
-			if err = sync(ctx); os.Getenv("BENCH_COLD") == "true" {
-				<-time.After(pause)
+			if err = sync(ctx); err == nil {
+				rested := cpu(syscall.RUSAGE_SELF)
+				err = rest(ctx, os.Getenv("BENCH_REST"))
+				before += cpu(syscall.RUSAGE_SELF) - rested
 			}
 		}
 		now := cpu(syscall.RUSAGE_SELF) + cpu(syscall.RUSAGE_CHILDREN)
@@ -100,6 +103,24 @@ func reside(ctx context.Context, open func() (func(context.Context) error, error
 		before = cpu(syscall.RUSAGE_SELF) + cpu(syscall.RUSAGE_CHILDREN)
 	}
 	return nil
+}
+
+// rest has the server end what is idle.
+func rest(ctx context.Context, url string) error {
+	if url == "" {
+		return nil
+	}
+	<-time.After(pause)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	<-time.After(pause)
+	return res.Body.Close()
 }
 
 // peak is the most memory that a process has had, in bytes. Unlike what rusage

@@ -40,10 +40,8 @@ func (c cost) minus(o cost) cost {
 type server struct {
 	Plain string // http
 	TLS   string // https
-	// Brief and Cold are the same, but soon end a connection that is idle, as servers
-	// do after a minute.
-	Brief, Cold string
-	Asked       string // where to ask what it cost so far
+	Asked string // where to ask what it cost so far
+	Rest  string // where to have it end connections that are idle, as servers do after a minute
 }
 
 // startServer serves the repositories below dir until the test is over.
@@ -87,6 +85,22 @@ func (s *server) cost(t testing.TB) (c cost) {
 type counter struct {
 	down, up, requests atomic.Int64
 	answering          sync.RWMutex
+	idle               sync.Map // the connections that are
+}
+
+func (c *counter) state(conn net.Conn, state http.ConnState) {
+	if state == http.StateIdle {
+		c.idle.Store(conn, nil)
+	} else {
+		c.idle.Delete(conn)
+	}
+}
+
+func (c *counter) rest(http.ResponseWriter, *http.Request) {
+	c.idle.Range(func(conn, _ any) bool {
+		conn.(net.Conn).Close()
+		return true
+	})
 }
 
 type countedListener struct {
@@ -155,14 +169,16 @@ func serve(context.Context) error {
 	}
 	mux.HandleFunc("/fast/", fast)
 	handler := c.count(mux)
-	asked := &http.Server{Handler: http.HandlerFunc(c.cost)}
+	questions := http.NewServeMux()
+	questions.HandleFunc("/", c.cost)
+	questions.HandleFunc("/rest", c.rest)
+	control := &http.Server{Handler: questions}
 	var s server
 	var starts errs
-	starts.add(listen(&http.Server{Handler: handler}, &s.Plain, c, false))
-	starts.add(listen(&http.Server{Handler: handler}, &s.TLS, c, true))
-	starts.add(listen(&http.Server{Handler: handler, IdleTimeout: time.Second}, &s.Brief, c, false))
-	starts.add(listen(&http.Server{Handler: handler, IdleTimeout: pause / 3}, &s.Cold, c, true))
-	starts.add(listen(asked, &s.Asked, &counter{}, false))
+	starts.add(listen(&http.Server{Handler: handler, ConnState: c.state}, &s.Plain, c, false))
+	starts.add(listen(&http.Server{Handler: handler, ConnState: c.state}, &s.TLS, c, true))
+	starts.add(listen(control, &s.Asked, &counter{}, false))
+	s.Rest = s.Asked + "/rest"
 	if starts != nil {
 		return errors.Join(starts...)
 	}

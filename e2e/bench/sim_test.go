@@ -114,6 +114,9 @@ func (f fleet) run(t *testing.T, s *server, pollers int) *polls {
 	})
 	close(jobs)
 	workers.Wait()
+	if err := rest(t.Context(), s.Rest); err != nil { // or the next fleet finds no room for its connections
+		t.Fatal(err)
+	}
 	if seen.failed != nil {
 		t.Fatalf("%s: %v", f.title, seen.failed)
 	}
@@ -131,9 +134,9 @@ func (f fleet) instance(i int) string {
 // head is how one instance answers for what is newest.
 func (f fleet) head(t *testing.T, s *server) func(context.Context) error {
 	t.Helper()
-	from := wire.Source{URL: s.Brief + "/fast/many", Ref: "main"}
+	from := wire.Source{URL: s.Plain + "/fast/many", Ref: "main"}
 	if f.relay {
-		from.Relay = s.Brief + "/relay/many"
+		from.Relay = s.Plain + "/relay/many"
 	}
 	source, err := datasync.NewSource(from, datasync.SourceOptions{})
 	if err != nil {

@@ -44,7 +44,7 @@ func TestSync(t *testing.T) {
 	for _, sc := range []scenario{
 		{title: "No change, kept connection, http", origin: daily, url: s.Plain, polls: polls, kinds: kinds},
 		{title: "No change, kept connection, https", origin: daily, url: s.TLS, polls: polls, kinds: kinds},
-		{title: "No change, new TLS connection", origin: daily, url: s.Cold, polls: polls, cold: true, kinds: kinds},
+		{title: "No change, new TLS connection", origin: daily, url: s.TLS, polls: polls, cold: true, kinds: kinds},
 		{title: fmt.Sprintf("One more day of %d", daysOf), origin: daily, url: s.Plain, settle: settle, kinds: updating},
 		{title: fmt.Sprintf("10 of %d files changed", files), origin: large, url: s.Plain, settle: settle, kinds: kinds},
 		{title: fmt.Sprintf("Clone of %d files", files), origin: large, url: s.Plain, clone: true, kinds: kinds},
@@ -96,7 +96,7 @@ func (sc scenario) measure(t *testing.T, s *server, reps int, trust []string) []
 	for i, k := range sc.kinds {
 		rows[i] = &row{name: k.name}
 		if !sc.clone {
-			running[i] = sc.ready(t, k, sc.task(t, k, trust))
+			running[i] = sc.ready(t, k, sc.task(t, s, k, trust))
 		}
 	}
 	for range sc.settle {
@@ -112,7 +112,7 @@ func (sc scenario) measure(t *testing.T, s *server, reps int, trust []string) []
 		for n := range sc.kinds {
 			i := (n + rep) % len(sc.kinds)
 			if sc.clone {
-				running[i] = sc.kinds[i].open(t, sc.task(t, sc.kinds[i], trust))
+				running[i] = sc.kinds[i].open(t, sc.task(t, s, sc.kinds[i], trust))
 			}
 			rows[i].samples = append(rows[i].samples, sc.once(t, s, running[i], sc.kinds[i]))
 			if sc.clone {
@@ -129,9 +129,12 @@ func (sc scenario) measure(t *testing.T, s *server, reps int, trust []string) []
 }
 
 // task is a new one for a contender of a kind.
-func (sc scenario) task(t *testing.T, k kind, trust []string) task {
+func (sc scenario) task(t *testing.T, s *server, k kind, trust []string) task {
 	t.Helper()
-	of := task{url: sc.url + "/" + sc.origin.name, dir: t.TempDir(), env: trust, cold: sc.cold}
+	of := task{url: sc.url + "/" + sc.origin.name, dir: t.TempDir(), env: trust}
+	if sc.cold {
+		of.rest = s.Rest
+	}
 	if k.relay {
 		of.relay = relayOf(sc.url, sc.origin)
 	}
