@@ -26,7 +26,11 @@ type gitSync struct {
 }
 
 func gitSyncs(program, usage string) func(testing.TB, task) contender {
-	return func(_ testing.TB, k task) contender { return &gitSync{program: program, usage: usage, task: k} }
+	return func(t testing.TB, k task) contender {
+		g := &gitSync{program: program, usage: usage, task: k}
+		t.Cleanup(func() { g.end() }) // it does not end with its parent
+		return g
+	}
 }
 
 func (g *gitSync) path() string { return filepath.Join(g.task.dir, "current") }
@@ -89,6 +93,7 @@ func (g *gitSync) end() (int64, error) {
 		return 0, err
 	}
 	used, err := g.process.killed()
+	g.process = nil
 	return used.Peak, err
 }
 
