@@ -9,20 +9,21 @@ import (
 
 // A Store keeps what the console knows. It is written in transactions, one after the
 // other; what was acknowledged survives the loss of power. Its methods may be called
-// from several goroutines.
+// from several goroutines, but not by a function that it runs: that is refused.
 type Store interface {
 	// Update runs fn in a transaction that sees a consistent state, and commits it when fn
 	// returns nil. fn may run more than once, and a commit that answered with an error may
 	// have happened all the same: fn has no effect outside the transaction, and what must
 	// happen once carries an id that fn looks for.
 	Update(ctx context.Context, fn func(Tx) error) error
-	// View runs fn on a consistent state; writing in it fails.
+	// View runs fn once, on a consistent state; writing in it fails with ErrReadOnly.
 	View(ctx context.Context, fn func(Tx) error) error
 	// Changed is closed at the next commit that this process hears of, and then another
 	// channel is handed out: whoever waits looks at Changes after it.
 	Changed() <-chan struct{}
 	// Backup writes a copy of a consistent state, while others read and write.
 	Backup(ctx context.Context, to io.Writer) error
+	// Close waits for what runs; what comes later is refused. Closing twice is fine.
 	Close() error
 }
 
@@ -50,15 +51,17 @@ type Records interface {
 
 // History is what is only ever added to.
 type History interface {
-	// Audit adds an entry to the audit log. Seq, Prev and Hash are the store's to set.
+	// Audit adds an entry to the audit log. Seq, Prev and Hash are the store's to set, and
+	// At where it is zero.
 	Audit(e AuditEntry) error
 	// AuditLog returns at most limit entries that come before the given one, newest first;
-	// before 0: from the newest on.
+	// before 0: from the newest on. As everywhere, limit is at most 1000; 0: 1000.
 	AuditLog(before int64, limit int) ([]AuditEntry, error)
 	// Changes returns at most limit changes after the given one, oldest first. Its error is
-	// ErrForgotten where some of these are no longer kept.
+	// ErrForgotten where some of these are no longer kept, or the given one never was: so
+	// whoever followed a store that was restored since begins anew.
 	Changes(after int64, limit int) ([]Change, error)
-	// Newest is the newest change; 0: there is none.
+	// Newest is the newest change, whether it is still kept or not; 0: there was none.
 	Newest() (int64, error)
 	// Forget removes changes that are older, and returns how many.
 	Forget(before time.Time) (int64, error)
