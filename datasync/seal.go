@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 )
 
 // seal makes a tree read-only: folders and executable files 0555, other files
@@ -44,18 +43,26 @@ func seal(dir string) (err error) {
 
 // removeTree removes a tree that may be read-only.
 func removeTree(dir string) error {
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil && info.Mode()&0o700 != 0o700 {
-			err = os.Chmod(path, 0o755)
-		}
+	err := os.RemoveAll(dir)
+	if !errors.Is(err, fs.ErrPermission) {
 		return err
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	}
+	if err = os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	if err = inRoot(dir, unsealAll); err != nil {
 		return err
 	}
 	return os.RemoveAll(dir)
+}
+
+// unsealAll goes through the root, as seal does, since a path may be longer than one
+// call takes.
+func unsealAll(root *os.Root) error {
+	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		return root.Chmod(name, 0o755)
+	})
 }
