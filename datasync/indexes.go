@@ -42,8 +42,20 @@ func (p *Publisher) Index(rev Revision) (_ *tree.Index, err error) {
 	return tree.ReadIndex(f)
 }
 
+// size is how big rev is, by its index, or else by reading it.
+func (p *Publisher) size(ctx context.Context, rev Revision) (size tree.Size, err error) {
+	index, err := p.Index(rev)
+	if err != nil {
+		err = inRoot(p.Path(rev), func(root *os.Root) (err error) { index, err = scan(ctx, root); return err })
+	}
+	if err != nil {
+		return size, err
+	}
+	return index.Size(), nil
+}
+
 // base opens the revision that the next one is made upon: the current one, or else
-// the newest. Nil: there is none that may be trusted. The caller closes its root.
+// the newest. Nil: there is none that may be trusted. The caller gives it back to release.
 func (p *Publisher) base() (Revision, *tree.Base) {
 	candidates, err := p.List()
 	if err != nil {
@@ -56,15 +68,29 @@ func (p *Publisher) base() (Revision, *tree.Base) {
 		if p.isDamaged(rev) {
 			continue
 		}
-		index, err := p.Index(rev)
-		if err != nil {
-			continue
+		p.hold(rev, 1)
+		if index, err := p.Index(rev); err == nil {
+			if root, err := os.OpenRoot(p.Path(rev)); err == nil {
+				return rev, &tree.Base{Root: root, Index: index, Share: p.opts.Share}
+			}
 		}
-		if root, err := os.OpenRoot(p.Path(rev)); err == nil {
-			return rev, &tree.Base{Root: root, Index: index, Share: p.opts.Share}
-		}
+		p.hold(rev, -1)
 	}
 	return "", nil
+}
+
+func (p *Publisher) release(rev Revision, base *tree.Base) error {
+	p.hold(rev, -1)
+	return base.Root.Close()
+}
+
+// hold keeps Prune from taking a base away while something is made upon it.
+func (p *Publisher) hold(rev Revision, more int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bases[rev] += more; p.bases[rev] == 0 {
+		delete(p.bases, rev)
+	}
 }
 
 // Check looks whether rev is still as it was staged, as far as the inodes tell. One

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"popup/internal/atomicfile"
 )
 
 // Prune removes revisions, but not the newest ones (see PublisherOptions.Retain),
@@ -28,7 +29,7 @@ func (p *Publisher) Prune(keep func(Revision) bool) error {
 			kept++
 			continue
 		}
-		if rev == current || p.lingers(p.replaced[rev]) || keep != nil && keep(rev) {
+		if rev == current || p.bases[rev] > 0 || p.lingers(p.replaced[rev]) || keep != nil && keep(rev) {
 			continue
 		}
 		if err := p.retire(rev); err != nil {
@@ -58,27 +59,29 @@ func (p *Publisher) lingers(since time.Time) bool {
 
 // retire takes a revision away, or keeps it for the next one to be made of.
 func (p *Publisher) retire(rev Revision) error {
-	if p.opts.Share && !p.rejected[rev] && !p.damaged[rev] {
-		return p.setAside(rev)
+	useful := p.opts.Share && p.reuses && !p.rejected[rev] && !p.damaged[rev]
+	if useful && p.setAside(rev) == nil { // a disk that is full has no room for that
+		return nil
 	}
-	if err := p.remove(rev); err != nil {
+	return p.remove(rev)
+}
+
+// remove takes the name away first: a revision under its name is whole.
+func (p *Publisher) remove(rev Revision) error {
+	dir := p.newName("old-")
+	err := os.Rename(p.Path(rev), dir)
+	if errors.Is(err, unix.EXDEV) { // of an image's layer, where nothing is renamed: sweep knows it by the empty index
+		dir = p.Path(rev)
+		err = atomicfile.Write(p.indexPath(rev), nil, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	if err := removeTree(dir); err != nil {
 		return err
 	}
 	if err := os.Remove(p.indexPath(rev)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
-}
-
-// remove takes the name away first: a revision under its name is whole.
-func (p *Publisher) remove(rev Revision) error {
-	dir, err := os.MkdirTemp(p.dir, tempPrefix+"old-")
-	if err != nil {
-		return err
-	}
-	// os.Rename would refuse the empty folder; another parent would want a writable tree.
-	if err := unix.Rename(p.Path(rev), dir); err != nil {
-		return errors.Join(err, os.Remove(dir))
-	}
-	return removeTree(dir)
 }

@@ -51,6 +51,8 @@ type Publisher struct {
 	rejected map[Revision]bool      // not worth keeping
 	damaged  map[Revision]bool      // no longer what its index says
 	mended   map[string]time.Time   // what stood in the place of a revision before it was mended: path to when
+	bases    map[Revision]int       // how many are being made upon it
+	reuses   bool                   // revisions are made upon others, so that a spare is of use
 }
 
 // OpenPublisher opens dir, making it when it is not there, and sweeps what a crash
@@ -72,7 +74,7 @@ func OpenPublisher(dir string, opts PublisherOptions) (*Publisher, error) {
 		opts.boot = bootID
 	}
 	p := &Publisher{dir: dir, opts: opts, replaced: map[Revision]time.Time{}, rejected: map[Revision]bool{},
-		damaged: map[Revision]bool{}, mended: map[string]time.Time{}}
+		damaged: map[Revision]bool{}, mended: map[string]time.Time{}, bases: map[Revision]int{}}
 	if err := p.recover(); err != nil {
 		return nil, fmt.Errorf("open %s: %w", dir, err)
 	}

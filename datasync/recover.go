@@ -45,11 +45,20 @@ func (p *Publisher) sweep() error {
 		return err
 	}
 	spare, _ := p.spare()
+	current, _ := p.Current()
 	for _, e := range indexes {
-		if rev := Revision(e.Name()); rev != spare && !p.Has(rev) {
-			if err := os.Remove(p.indexPath(rev)); err != nil {
-				return err
-			}
+		rev := Revision(e.Name())
+		info, err := e.Info()
+		switch {
+		case err != nil:
+			return err
+		case info.Size() == 0 && rev != current && p.Has(rev): // it was being removed
+			err = p.remove(rev)
+		case rev != spare && !p.Has(rev):
+			err = os.Remove(p.indexPath(rev))
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -75,7 +84,8 @@ func (p *Publisher) checkCurrent() error {
 
 // afterCrash reads all revisions where the machine went down while the folder was
 // open: what a disk had promised may have been lost. One that was damaged is
-// removed; when it was the current one, the newest that is whole takes its place.
+// removed, and one that cannot be read stays, but nothing is made upon it; when it was
+// the current one, the newest that is whole takes its place.
 func (p *Publisher) afterCrash(ctx context.Context) error {
 	boot, err := p.opts.boot()
 	if err != nil {
@@ -109,15 +119,19 @@ func (p *Publisher) verifyAll(ctx context.Context) error {
 		case err == nil:
 			whole = append(whole, rev)
 			continue
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case !errors.As(err, &damaged) && !errors.Is(err, tree.ErrIndex):
-			return fmt.Errorf("verify %s: %w", rev.Short(), err)
+			p.markDamaged(rev)
+			p.lost = append(p.lost, fmt.Errorf("%s cannot be read: %w", rev.Short(), err))
+			continue
 		}
 		p.lost = append(p.lost, fmt.Errorf("%s was damaged when the machine went down: %w", rev.Short(), err))
-		if err := errors.Join(p.remove(rev), os.Remove(p.indexPath(rev))); err != nil {
+		if err := p.remove(rev); err != nil {
 			return err
 		}
 	}
-	if !had || p.Has(current) || len(whole) == 0 {
+	if !had || len(whole) == 0 || p.Has(current) && !p.isDamaged(current) {
 		return nil
 	}
 	return p.Flip(whole[0])

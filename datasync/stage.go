@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 	"popup/internal/atomicfile"
@@ -45,7 +47,11 @@ func (a *aside) scan(ctx context.Context) (*tree.Index, error) {
 	if err := seal(a.dir); err != nil {
 		return nil, err
 	}
-	return tree.Scan(ctx, a.root.FS(), tree.Limits{Bytes: 1 << 50, Files: 1 << 30}) // whoever filled it, bounded it
+	return scan(ctx, a.root)
+}
+
+func scan(ctx context.Context, root *os.Root) (*tree.Index, error) {
+	return tree.Scan(ctx, root.FS(), tree.Limits{Bytes: 1 << 50, Files: 1 << 30}) // whoever filled it, bounded it
 }
 
 type filler func(ctx context.Context, a *aside) (*tree.Index, error)
@@ -58,6 +64,9 @@ func (p *Publisher) stage(ctx context.Context, rev Revision, fill filler) error 
 // stageUpon makes rev by fill, upon the newest revision and a spare. Where that
 // revision turns out to be damaged, rev is made once more, upon nothing.
 func (p *Publisher) stageUpon(ctx context.Context, rev Revision, fill filler) error {
+	if p.Has(rev) && !p.isDamaged(rev) {
+		return p.stage(ctx, rev, fill)
+	}
 	have, base := p.base()
 	if base == nil {
 		return p.stage(ctx, rev, fill)
@@ -67,7 +76,7 @@ func (p *Publisher) stageUpon(ctx context.Context, rev Revision, fill filler) er
 		a.base, a.have, a.spare = base, have, spare
 		return fill(ctx, a)
 	})
-	err = errors.Join(err, base.Root.Close())
+	err = errors.Join(err, p.release(have, base))
 	var damaged *tree.DamagedError
 	if errors.As(err, &damaged) && ctx.Err() == nil {
 		p.markDamaged(have)
@@ -82,7 +91,7 @@ func (p *Publisher) make(ctx context.Context, rev Revision, dir string, fill fil
 		return fmt.Errorf("stage revision: %q cannot be the name of a folder", string(rev))
 	}
 	if p.Has(rev) && !p.isDamaged(rev) {
-		return errors.Join(p.touch(p.Path(rev)), removeTree(dir))
+		return p.touch(p.Path(rev))
 	}
 	err := p.aside(dir, func(dir string) error {
 		return inRoot(dir, func(root *os.Root) error {
@@ -97,7 +106,9 @@ func (p *Publisher) make(ctx context.Context, rev Revision, dir string, fill fil
 		})
 	})
 	if isDiskFull(err) {
+		p.mu.Lock()
 		p.dropSpare()
+		p.mu.Unlock()
 	}
 	return diskFull(p.dir, err)
 }
@@ -145,14 +156,25 @@ func (p *Publisher) finish(dir string, rev Revision, index *tree.Index) error {
 // exchange puts dir in the place of a revision that was damaged, at once. What was
 // there lingers, like a revision that was replaced: a reader may have it open.
 func (p *Publisher) exchange(dir, path string) error {
-	if err := unix.Renameat2(unix.AT_FDCWD, dir, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE); err != nil {
-		return err
+	aside := p.newName("mended-")
+	err := unix.Renameat2(unix.AT_FDCWD, dir, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE)
+	switch {
+	case err == nil:
+		err = os.Rename(dir, aside)
+	case errors.Is(err, unix.EXDEV): // of an image's layer: nothing there has another name, ever
+		err = errors.Join(removeTree(path), os.Rename(dir, path))
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EOPNOTSUPP): // the file system cannot
+		err = errors.Join(os.Rename(path, aside), os.Rename(dir, path))
 	}
-	aside := filepath.Join(p.dir, tempPrefix+"mended-"+filepath.Base(dir))
 	p.mu.Lock()
 	p.mended[aside] = p.opts.Now()
 	p.mu.Unlock()
-	return os.Rename(dir, aside)
+	return err
+}
+
+// newName is one that nothing has, for what is being made or removed.
+func (p *Publisher) newName(what string) string {
+	return filepath.Join(p.dir, tempPrefix+what+strconv.FormatUint(rand.Uint64(), 36))
 }
 
 // touch marks a revision as the one staged last.
