@@ -75,6 +75,11 @@ func (s *Syncer) fillFromSource(ctx context.Context, rev Revision) error {
 	if err != nil {
 		return err
 	}
+	if sources.Has(rev) {
+		if err := sources.Verify(ctx, rev); ctx.Err() != nil { // one that was damaged is fetched again
+			return err
+		}
+	}
 	err = s.stageUpon(ctx, sources, rev, func(ctx context.Context, a *aside) (*tree.Index, error) { return s.fetch(ctx, rev, a) })
 	var full *DiskFullError
 	if errors.As(err, &full) {
@@ -109,7 +114,7 @@ func (s *Syncer) convert(ctx context.Context, rev Revision, from *tree.Base, a *
 	if s.config.Prepare == nil {
 		return index, s.admit(ctx, rev, a.dir, index)
 	}
-	if err := s.gate(rev, a.dir, index); err != nil {
+	if err := s.gate(ctx, rev, a.dir, index); err != nil {
 		return nil, err
 	}
 	if err := s.config.Prepare(ctx, a.dir); err != nil {
@@ -144,7 +149,7 @@ func copyTree(from *tree.Base, a *aside) (index *tree.Index, err error) {
 
 // admit holds a tree against the gates, and has the app's own check look at it.
 func (s *Syncer) admit(ctx context.Context, rev Revision, dir string, index *tree.Index) error {
-	if err := s.gate(rev, dir, index); err != nil {
+	if err := s.gate(ctx, rev, dir, index); err != nil {
 		return err
 	}
 	return s.check(ctx, rev, dir)

@@ -1,6 +1,7 @@
 package datasync
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -49,7 +50,7 @@ func (e *GateError) Error() string {
 func (e *GateError) Unwrap() error { return e.Err }
 
 // gate holds the tree in dir against the limits.
-func (s *Syncer) gate(rev Revision, dir string, index *tree.Index) error {
+func (s *Syncer) gate(ctx context.Context, rev Revision, dir string, index *tree.Index) error {
 	size := index.Size()
 	refuse := func(gate string, err error) error { return &GateError{rev, gate, err} }
 	limits := s.config.Limits.tree().OrDefault()
@@ -61,7 +62,7 @@ func (s *Syncer) gate(rev Revision, dir string, index *tree.Index) error {
 	case size.Entries > limits.Files:
 		return refuse(GateSize, &tree.LimitError{What: "entries", Limit: int64(limits.Files)})
 	}
-	if err := s.checkShrink(size); err != nil {
+	if err := s.checkShrink(ctx, size); err != nil {
 		return refuse(GateShrink, err)
 	}
 	schema, err := readSchema(dir)
@@ -75,16 +76,15 @@ func (s *Syncer) gate(rev Revision, dir string, index *tree.Index) error {
 }
 
 // checkShrink refuses a tree that lost too much against the current one.
-func (s *Syncer) checkShrink(size tree.Size) error {
+func (s *Syncer) checkShrink(ctx context.Context, size tree.Size) error {
 	current, ok := s.config.Publisher.Current()
 	if !ok || s.config.Limits.Shrink <= 0 {
 		return nil
 	}
-	served, err := s.config.Publisher.Index(current)
+	before, err := s.config.Publisher.size(ctx, current)
 	if err != nil {
 		return nil // nothing to hold it against
 	}
-	before := served.Size()
 	if lost := before.Bytes - size.Bytes; lost*100 > int64(s.config.Limits.Shrink)*before.Bytes {
 		return fmt.Errorf("it has %s where what is served has %s: it lost %d%%, and %d%% is the limit; if that is right, raise limits.shrink",
 			tree.Bytes(size.Bytes), tree.Bytes(before.Bytes), lost*100/before.Bytes, s.config.Limits.Shrink)

@@ -97,6 +97,55 @@ func TestNoSpareWhereNoneIsOfUse(t *testing.T) {
 	}
 }
 
+// Somebody who edits what was fetched does not stop what is made of it.
+func TestEditedSourceIsFetchedAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		content map[string]string
+		config  Config
+	}{
+		"built":     {map[string]string{"a": "1"}, Config{Prepare: func(context.Context, string) error { return nil }}},
+		"extracted": {map[string]string{"x.tar": string(tarOf(t, file("a", "1")))}, Config{Extract: "x.tar"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, content := newRig(t, c.config), c.content
+			r.source.set(t, "one", content)
+			r.sync("one")
+			for of := range content {
+				overwrite(t, filepath.Join(r.publisher.Dir(), sourceDir, "one", of), "edited")
+			}
+			overwrite(t, filepath.Join(r.publisher.Path("one"), "a"), "edited")
+			r.clock.advance(2 * time.Hour)
+			if _, changed, err := r.Stage(t.Context()); !changed || err != nil {
+				t.Errorf("after an edit: %v, %v", changed, err)
+			}
+			wantFiles(t, r.publisher.Path("one"), map[string]string{"a": "1"})
+		})
+	}
+}
+
+// A tree that lost too much is refused, also where nobody wrote down what is served.
+func TestShrinkWithoutIndex(t *testing.T) {
+	for name, lose := range map[string]func(*rig){
+		"gone":    func(r *rig) { mustDo(r, os.RemoveAll(filepath.Join(r.publisher.Dir(), indexDir))) },
+		"damaged": func(r *rig) { mustDo(r, os.WriteFile(r.publisher.indexPath("one"), []byte("x"), 0o600)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Config{Limits: Limits{Shrink: 50}})
+			r.source.set(t, "one", map[string]string{"a": strings.Repeat("x", 1000)})
+			r.sync("one")
+			lose(r)
+			r.source.set(t, "two", map[string]string{"a": "x"})
+			r.refused(GateShrink, "it lost 99%, and 50% is the limit")
+		})
+	}
+}
+
+func mustDo(r *rig, err error) {
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // A revision that a failing disk does not give back any more keeps nobody from
 // opening the others.
 func TestUnreadableRevisionIsPassedOver(t *testing.T) {
