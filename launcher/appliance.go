@@ -45,8 +45,10 @@ type Options struct {
 	Stdout    io.Writer                       // gets one line: listening on http://HOST:PORT
 	Catalogue func(id string) (fs.FS, error)  // the apps that ship in this binary
 	PowerOff  func(ctx context.Context) error // turns the machine off at its end; nil: the program just ends
-	Drain     time.Duration                   // how long a stop waits for requests under way; 0: 20 s
-	Hurry     <-chan struct{}                 // closed: a stop under way waits for nothing more; nil: never
+	// Identity is what the cloud says of this machine, for the console; nil: nothing.
+	Identity func(ctx context.Context) (*wire.Identity, error)
+	Drain    time.Duration   // how long a stop waits for requests under way; 0: 20 s
+	Hurry    <-chan struct{} // closed: a stop under way waits for nothing more; nil: never
 }
 
 // A pair is what is served: a release and, for an app with data, a revision.
@@ -91,6 +93,7 @@ type Appliance struct {
 	control *control
 	cache   *front.Cache // of what static files hash and compress to
 	https   *https       // nil: the plan names no domains
+	console *link        // nil: the plan names no console
 
 	packagesSet   sync.Once
 	packagesReady chan struct{} // closed when a build may begin
@@ -101,7 +104,10 @@ type Appliance struct {
 	since     time.Time
 	update    update // the newest change of release
 	healthErr error
-	readOnly  bool
+	readOnly  bool // for one of these reasons:
+	frozen    bool // the end asks for it
+	shut      bool // the console does, until it takes that back
+	drained   bool // a command of the console's did, until popup is started again
 	end       *EndStatus
 	ended     bool // the end has come and everything it asks for was done
 	notes     []string
@@ -132,6 +138,8 @@ func Run(ctx context.Context, opts Options) (err error) {
 	if err := a.openControl(); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	a.console.start(ctx)
+	defer a.console.close()
 	served := make(chan error, 1)
 	server := &http.Server{Handler: a.https.plain(a.front), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
@@ -152,13 +160,14 @@ func Run(ctx context.Context, opts Options) (err error) {
 		err = errors.Join(fmt.Errorf("serve %s: %w", a.url, err), <-lived)
 	}
 	stop()
+	a.console.close() // a command under way may still start an app
 	return errors.Join(err, a.leave(server), a.powerOff())
 }
 
 // open takes the root and reads what it remembers. Nothing slow happens here:
 // the listener waits for it.
 func open(ctx context.Context, opts Options) (a *Appliance, err error) {
-	a = &Appliance{opts: opts, log: opts.Logger, at: layout{root: opts.Root}, ctx: ctx, started: time.Now().UTC(), end: endAt(opts.Plan.End),
+	a = &Appliance{opts: opts, log: opts.Logger, at: layout{root: opts.Root}, ctx: ctx, started: time.Now().UTC(),
 		change: make(chan struct{}, 1), packagesReady: make(chan struct{}), prepared: make(chan struct{}), cache: front.NewCache(0)}
 	a.rush, a.hurry = context.WithCancel(context.WithoutCancel(ctx))
 	if err := a.at.create(); err != nil {
@@ -180,8 +189,15 @@ func open(ctx context.Context, opts Options) (a *Appliance, err error) {
 	if a.memory, err = openMemory(a.at.journal(), opts.Plan.Instance); err != nil {
 		return nil, errors.Join(err, a.journal.Close(), release())
 	}
+	if a.console, err = a.openLink(); err != nil {
+		return nil, errors.Join(err, a.journal.Close(), release())
+	}
+	a.end = endAt(a.plannedEnd())
 	a.front = front.New(front.Options{Logger: a.log, Name: opts.Plan.Manifest.Name})
-	a.board = newBoard(a.log, a.journal, a.showBoot)
+	a.board = newBoard(a.log, a.journal, a.showBoot, phasesOf(opts.Plan))
+	if a.console != nil {
+		a.refuseWrites(func() { a.shut = a.console.kept.get().wanted().ReadOnly }, 0)
+	}
 	return a, nil
 }
 

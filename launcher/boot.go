@@ -49,6 +49,11 @@ func (a *Appliance) boot(ctx context.Context) error {
 }
 
 func (a *Appliance) firstFlip(ctx context.Context, p pair) error {
+	if m, err := a.manifest(p.Release); err == nil { // else activate says what is wrong with it
+		if err := a.awaitSettings(ctx, m); err != nil {
+			return err
+		}
+	}
 	unlock, err := a.lockChange(ctx)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ const writesTimeout = time.Minute
 // watchEnd asks again and again how far the end has come and does what that asks
 // for. It returns when the instance is over, or when ctx ends.
 func (a *Appliance) watchEnd(ctx context.Context) error {
-	if a.opts.Plan.End == nil {
+	if a.opts.Plan.End == nil && a.console == nil {
 		<-ctx.Done()
 		return nil
 	}
@@ -29,10 +29,10 @@ func (a *Appliance) watchEnd(ctx context.Context) error {
 		return err
 	}
 	if a.memory.get().Archived != "" {
-		a.front.SetReadOnly(true, firstRetry) // until it is known whether that was the end
+		a.refuseWrites(func() { a.frozen = true }, firstRetry) // until it is known whether that was the end
 	}
 	for {
-		d := e.Decide(ctx)
+		d := a.decide(ctx, e)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -40,10 +40,26 @@ func (a *Appliance) watchEnd(ctx context.Context) error {
 		if d.Step == ending.Over {
 			return a.finish(ctx)
 		}
-		if pause(ctx, d.Next) != nil {
-			return nil
+		again := time.NewTimer(d.Next)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+		case <-a.console.movedEnd():
+			if err := e.SetEnd(a.plannedEnd()); err != nil {
+				a.log.Error("move the end", "err", err)
+			}
 		}
+		again.Stop()
 	}
+}
+
+// decide says how far the end has come. What the console ended is over, whatever
+// the clock says.
+func (a *Appliance) decide(ctx context.Context, e *ending.Ending) ending.Decision {
+	if !a.console.endOrdered() {
+		return e.Decide(ctx)
+	}
+	return ending.Decision{Step: ending.Over, At: time.Now().UTC(), Reason: "It was ended from the console."}
 }
 
 func (a *Appliance) openEnding() (*ending.Ending, error) {
@@ -58,17 +74,25 @@ func (a *Appliance) openEnding() (*ending.Ending, error) {
 	if a.opts.Plan.Data != nil {
 		origins = append(origins, a.opts.Plan.Data.URL)
 	}
-	return ending.New(ending.Options{End: *a.opts.Plan.End, Clock: ending.SystemClock{Origins: origins}, Snapshot: snapshot})
+	opts, clock := ending.Options{End: a.plannedEnd(), Snapshot: snapshot}, ending.SystemClock{Origins: origins}
+	if a.console != nil {
+		opts.Ask, clock.Console = a.askEnd, a.console.clockAhead
+	}
+	opts.Clock = clock
+	return ending.New(opts)
 }
 
 // applyStep shows a decision, and writes it down where it is news.
 func (a *Appliance) applyStep(e *ending.Ending, d ending.Decision) {
 	frozen := d.Step >= ending.Frozen
-	a.front.SetReadOnly(frozen, d.Next) // before anybody reads that it is so
+	a.refuseWrites(func() { a.frozen = frozen }, d.Next)
+	var now *EndStatus // nil: it has none
+	if !d.At.IsZero() {
+		now = &EndStatus{At: d.At, Step: d.Step.String(), Reason: d.Reason, Detail: d.Detail, Archive: a.memory.get().Archived}
+	}
 	a.mu.Lock()
-	news := a.end == nil || a.end.Step != d.Step.String()
-	a.end = &EndStatus{At: d.At, Step: d.Step.String(), Reason: d.Reason, Detail: d.Detail, Archive: a.memory.get().Archived}
-	a.readOnly = frozen
+	news := (a.end == nil) != (now == nil) || now != nil && (a.end.Step != now.Step || !a.end.At.Equal(now.At))
+	a.end = now
 	a.mu.Unlock()
 	if kept, err := json.Marshal(e.Snapshot()); err != nil {
 		a.log.Error("remember the end", "err", err)
@@ -181,11 +205,11 @@ func (a *Appliance) backup(ctx context.Context, prepare bool) (name string, err 
 const backupsKept = 14
 
 // endAt is when the plan says it is over, for a status before the first decision.
-func endAt(end *wire.End) *EndStatus {
-	if end == nil {
+func endAt(end wire.End) *EndStatus {
+	if end.At == "" {
 		return nil
 	}
-	at, err := ending.ParseEnd(*end)
+	at, err := ending.ParseEnd(end)
 	if err != nil {
 		return nil // New says so
 	}

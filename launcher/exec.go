@@ -205,10 +205,10 @@ func (a *Appliance) environment(r *running, port string) ([]string, error) {
 	return list, nil
 }
 
-// settings are the app's env: what the plan gave, the manifest's defaults, and
+// settings are the app's env: what the plan or the console gave, the manifest's defaults, and
 // the secrets that were made here.
 func (a *Appliance) settings(r *running) (map[string]string, error) {
-	values, err := r.manifest.ResolveSettings(a.opts.Plan.Settings)
+	values, err := r.manifest.ResolveSettings(a.given(r.manifest))
 	if err != nil {
 		return nil, err
 	}

@@ -67,6 +67,7 @@ func (a *Appliance) now() Status {
 			s.Data = a.data.status()
 		}
 	}
+	s.Console = a.console.statusNow()
 	a.mu.Lock()
 	s.ReadOnly, s.End = a.readOnly, a.end
 	s.Notes = append(a.https.problems(), a.notes...)

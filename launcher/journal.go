@@ -30,9 +30,10 @@ type Entry struct {
 // A Journal is the account of what happened, one JSON line an event, on disk
 // before Write returns. It may be used from several goroutines.
 type Journal struct {
-	dir string
-	mu  sync.Mutex
-	f   *os.File
+	dir  string
+	tell func() // of every line that was written; nil: nobody
+	mu   sync.Mutex
+	f    *os.File
 }
 
 func (j *Journal) path() string { return filepath.Join(j.dir, "journal.jsonl") }
@@ -85,6 +86,9 @@ func (j *Journal) Write(e Entry) error {
 	}
 	if err := j.f.Sync(); err != nil {
 		return fmt.Errorf("write journal: %w", err)
+	}
+	if j.tell != nil {
+		j.tell()
 	}
 	return nil
 }

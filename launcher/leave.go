@@ -109,5 +109,6 @@ func (a *Appliance) powerOff() error {
 	// Time of its own: a reader who held on to the last page must not keep the machine on.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), powerOffTimeout)
 	defer cancel()
+	a.console.lastWord(ctx)
 	return a.opts.PowerOff(ctx)
 }

@@ -7,14 +7,16 @@ import (
 	"sync"
 	"time"
 
+	"popup/internal/wire"
 	"popup/launcher/front"
 )
 
 // A PhaseName is one step of a boot, in the words of its page.
 type PhaseName string
 
-// The phases of a boot. The first three run side by side.
+// The phases of a boot. Those before the build run side by side.
 const (
+	PhaseEnrol    PhaseName = "enrol" // only with a console
 	PhaseService  PhaseName = "fetch service"
 	PhaseData     PhaseName = "fetch data"
 	PhasePackages PhaseName = "packages"
@@ -55,9 +57,18 @@ type board struct {
 	phases []Phase
 }
 
-func newBoard(log *slog.Logger, journal *Journal, show func([]Phase)) *board {
+// phasesOf are the phases that a boot of plan has.
+func phasesOf(plan wire.Plan) []PhaseName {
+	phases := []PhaseName{PhaseService, PhaseData, PhasePackages, PhaseBuild, PhaseStart, PhaseCheck}
+	if plan.Console != nil {
+		return append([]PhaseName{PhaseEnrol}, phases...)
+	}
+	return phases
+}
+
+func newBoard(log *slog.Logger, journal *Journal, show func([]Phase), phases []PhaseName) *board {
 	b := &board{log: log, journal: journal, show: show}
-	for _, name := range []PhaseName{PhaseService, PhaseData, PhasePackages, PhaseBuild, PhaseStart, PhaseCheck} {
+	for _, name := range phases {
 		b.phases = append(b.phases, Phase{Name: name, State: front.PhaseWaiting})
 	}
 	show(b.list())

@@ -26,7 +26,8 @@ type Status struct {
 	End      *EndStatus       `json:"end,omitempty"`
 	Restarts int              `json:"restarts"` // of the app, since popup was started
 	Requests int64            `json:"requests"`
-	Errors   int64            `json:"errors"`            // answers of 500 and above
+	Errors   int64            `json:"errors"` // answers of 500 and above
+	Console  *ConsoleStatus   `json:"console,omitempty"`
 	Notes    []string         `json:"notes,omitempty"`   // what works less well here than it should, and why
 	Journal  []Entry          `json:"journal,omitempty"` // the newest entries, oldest first
 }

@@ -22,6 +22,9 @@ type stream struct {
 	syncer    *datasync.Syncer
 	schedule  datasync.Schedule
 	fetching  sync.Mutex
+
+	config        datasync.Config // of syncer
+	sourceOptions datasync.SourceOptions
 }
 
 // stage fetches the newest id that may be served, and reports whether it is not current.
@@ -37,7 +40,8 @@ func (a *Appliance) openTrees() error {
 	if err != nil {
 		return err
 	}
-	source, err := datasync.NewSource(a.opts.Plan.Service, a.sourceOptions())
+	opts := a.sourceOptions()
+	source, err := datasync.NewSource(a.opts.Plan.Service, opts)
 	if err != nil {
 		return err
 	}
@@ -45,8 +49,8 @@ func (a *Appliance) openTrees() error {
 	if err != nil {
 		return err
 	}
-	syncer := datasync.NewSyncer(datasync.Config{Source: source, Publisher: releases, Prepare: a.build, Schedule: schedule, Logger: a.log})
-	a.service = &stream{publisher: releases, syncer: syncer, schedule: schedule}
+	config := datasync.Config{Source: source, Publisher: releases, Prepare: a.build, Schedule: schedule, Logger: a.log}
+	a.service = &stream{publisher: releases, syncer: datasync.NewSyncer(config), schedule: schedule, config: config, sourceOptions: opts}
 	if err := a.openData(); err != nil {
 		return err
 	}
@@ -104,12 +108,12 @@ func (a *Appliance) openData() error {
 	if err != nil {
 		return err
 	}
-	syncer := datasync.NewSyncer(datasync.Config{
+	config := datasync.Config{
 		Source: source, Publisher: revisions, Logger: a.log, Extract: d.Extract, Schema: a.readsSchema,
 		Limits: datasync.Limits{Bytes: int64(d.Limits.Size), Files: d.Limits.Files, Shrink: int(d.Limits.Shrink)},
 		Check:  a.checkData, Schedule: schedule,
-	})
-	a.data = &stream{publisher: revisions, syncer: syncer, schedule: schedule}
+	}
+	a.data = &stream{publisher: revisions, syncer: datasync.NewSyncer(config), schedule: schedule, config: config, sourceOptions: opts}
 	return nil
 }
 
@@ -164,6 +168,9 @@ func (a *Appliance) build(ctx context.Context, dir string) error {
 	}
 	if m.BuildCommand == "" {
 		return nil
+	}
+	if err := a.awaitSettings(ctx, m); err != nil {
+		return err
 	}
 	if a.serving() == nil {
 		a.board.running(PhaseBuild)
@@ -244,6 +251,9 @@ func (a *Appliance) checkData(ctx context.Context, dir string) error {
 		return nil
 	}
 	if err := a.awaitPackages(ctx); err != nil {
+		return err
+	}
+	if err := a.awaitSettings(ctx, m); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(check.Timeout))

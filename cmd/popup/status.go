@@ -84,6 +84,7 @@ func printStatus(w io.Writer, s launcher.Status) error {
 	printStream(t, "service", s.Service)
 	printStream(t, "data", s.Data)
 	printEnd(t, s.End)
+	printConsole(t, s.Console)
 	fmt.Fprintf(t, "requests\t%d, %d of them answered with an error; the app was restarted %d times\n", s.Requests, s.Errors, s.Restarts)
 	for _, p := range s.Phases {
 		fmt.Fprintf(t, "phase\t%s: %s\n", p.Name, phaseLine(p))
@@ -162,6 +163,30 @@ func cost(requests, in, out int64) string {
 // oneLine keeps the output of a command within its line of the table.
 func oneLine(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }), " / ")
+}
+
+// printConsole tells how the instance and its console get on.
+func printConsole(w io.Writer, c *launcher.ConsoleStatus) {
+	if c == nil {
+		return
+	}
+	line := c.URL + "; not enrolled yet"
+	if !c.Enrolled.IsZero() {
+		line = c.URL + "; enrolled " + c.Enrolled.Format(time.RFC3339) + "; no report yet"
+	}
+	if !c.LastReport.IsZero() {
+		line = c.URL + "; enrolled; last report " + c.LastReport.Format(time.RFC3339)
+	}
+	if c.Error != "" {
+		line += "; " + oneLine(c.Error)
+	}
+	if !c.NextReport.IsZero() {
+		line += "; next " + c.NextReport.Format(time.RFC3339)
+	}
+	fmt.Fprintf(w, "console\t%s\n", line)
+	if c.Unmet != "" {
+		fmt.Fprintf(w, "console wants\tgeneration %d, which does not hold: %s\n", c.Generation, oneLine(c.Unmet))
+	}
 }
 
 func printEnd(w io.Writer, end *launcher.EndStatus) {

@@ -16,7 +16,8 @@ func TestStatusTellsAll(t *testing.T) {
 	var out bytes.Buffer
 	err := printStatus(&out, launcher.Status{
 		App: "board", Live: true, Why: "this instance is over; launch another one",
-		End: &launcher.EndStatus{At: at, Step: "over", Reason: "It ended on 1 May.", Detail: "the clock is not confirmed", Archive: "board.tar.zst"},
+		Console: &launcher.ConsoleStatus{URL: "https://console.example.org", Enrolled: at, LastReport: at, NextReport: at, Error: "report: no answer", Generation: 7, Unmet: "a\nb"},
+		End:     &launcher.EndStatus{At: at, Step: "over", Reason: "It ended on 1 May.", Detail: "the clock is not confirmed", Archive: "board.tar.zst"},
 		Service: &datasync.Status{Serving: "aaa", Wanted: "bbb", ErrorClass: "dns", LastError: "no such host",
 			Refused: []datasync.Refusal{{Revision: "bbb", At: at, Why: "it ended:\n\nlocked\n"}}},
 		Data: &datasync.Status{Serving: "one", Wanted: "one", Held: "one", NextTry: at, Confirmed: at, Age: 125, Requests: 12, BytesIn: 3686, BytesOut: 4,
@@ -37,6 +38,8 @@ func TestStatusTellsAll(t *testing.T) {
 		"data polls next 2026-05-01T12:00:00Z; found to be the newest 2m5s ago; 12 requests, 3.5 KiB in, 4 bytes out",
 		"end 2026-05-01T12:00:00Z (over); It ended on 1 May.; the clock is not confirmed",
 		"archive board.tar.zst",
+		"console https://console.example.org; enrolled; last report 2026-05-01T12:00:00Z; report: no answer; next 2026-05-01T12:00:00Z",
+		"console wants generation 7, which does not hold: a / b",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, out.String())
