@@ -48,6 +48,7 @@ var sorting = files{
 func newTree(t testing.TB, dir string, opts tree.WriterOptions, write func(*tree.Writer)) *tree.Index {
 	t.Helper()
 	root := openRoot(t, dir)
+	t.Cleanup(func() { open(t, dir) })
 	w := tree.NewWriter(root, opts)
 	write(w)
 	index, err := w.Finish()
@@ -55,6 +56,21 @@ func newTree(t testing.TB, dir string, opts tree.WriterOptions, write func(*tree
 		t.Fatal(err)
 	}
 	return index
+}
+
+// open makes the folders of a tree writable, so that they can be removed by whoever
+// runs the tests.
+func open(t testing.TB, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			err = os.Chmod(path, 0o755)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func openRoot(t testing.TB, dir string) *os.Root {
@@ -145,8 +161,8 @@ func FuzzReadIndex(f *testing.F) {
 
 // edits are what may happen to a published tree behind our back.
 var edits = map[string]func(dir string) error{
-	"content": func(d string) error { return os.WriteFile(filepath.Join(d, "a.txt"), []byte("z"), 0o644) },
-	"longer":  func(d string) error { return os.WriteFile(filepath.Join(d, "a.txt"), []byte("zz"), 0o644) },
+	"content": func(d string) error { return rewrite(filepath.Join(d, "a.txt"), "z") },
+	"longer":  func(d string) error { return rewrite(filepath.Join(d, "a.txt"), "zz") },
 	"gone":    func(d string) error { return os.Remove(filepath.Join(d, "b/c/d")) },
 	"more":    func(d string) error { return os.WriteFile(filepath.Join(d, "b/c/new"), nil, 0o644) },
 	"top":     func(d string) error { return os.WriteFile(filepath.Join(d, "new"), nil, 0o644) },
@@ -159,6 +175,10 @@ var edits = map[string]func(dir string) error{
 		return errors.Join(os.Remove(filepath.Join(d, "a0")), os.Symlink("b", filepath.Join(d, "a0")))
 	},
 	"dir gone": func(d string) error { return os.RemoveAll(filepath.Join(d, "b")) },
+}
+
+func rewrite(path, content string) error {
+	return errors.Join(os.Chmod(path, 0o644), os.WriteFile(path, []byte(content), 0o644))
 }
 
 func TestEditsAreFound(t *testing.T) {

@@ -57,6 +57,7 @@ func TestPutIsIndexed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
+	t.Cleanup(func() { open(t, dir) })
 	w := tree.NewWriter(root, tree.WriterOptions{})
 	defer w.Close()
 	for _, name := range []string{"a", "d/b", "a"} { // the last replaces the first

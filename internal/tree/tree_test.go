@@ -23,6 +23,7 @@ func newWriter(t *testing.T, limits tree.Limits) (*tree.Writer, string) {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(func() { open(t, dir) })
 	w := tree.NewWriter(root, tree.WriterOptions{Limits: limits})
 	t.Cleanup(func() {
 		if err := w.Close(); err != nil {
