@@ -202,10 +202,9 @@ func (s *httpsSource) validate(res *http.Response) (validator, error) {
 	return validator{Revision("http-" + hex.EncodeToString(sum[:20])), etag}, nil
 }
 
-// Fetch loads the archive and unpacks it while it comes.
+// Fetch loads the archive and unpacks it while it comes, which may take as long as it
+// comes at a meter.Pace.
 func (s *httpsSource) Fetch(ctx context.Context, rev, _ Revision, w *tree.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
-	defer cancel()
 	return explainHTTP(ctx, "fetch "+rev.Short()+" of", s.String(), s.fetch(ctx, rev, w))
 }
 

@@ -17,17 +17,19 @@ import (
 // Times that bound what is read over HTTP. The caller's context may end it earlier.
 const (
 	connectTimeout = 10 * time.Second
-	stallTimeout   = 30 * time.Second // without a byte from the server
+	stallTimeout   = 30 * time.Second // until an answer begins; then its pace counts
 	askTimeout     = time.Minute
-	loadTimeout    = time.Hour
+	loadTimeout    = time.Hour // of what is published, and of a relay, beside which there is the origin
 )
 
-var errStalled = errors.New("the server sent nothing for too long")
+// oneStep is what is read at once: a chunk is only handed on when all that was asked
+// for came, and a slow line must do that before it stalls.
+const oneStep = 16 << 10
 
-// A httpGuard keeps connections between polls, and ends an answer that stalls.
+// A httpGuard keeps connections between polls, and ends an answer that does not get on.
 type httpGuard struct {
 	base  *http.Transport
-	stall time.Duration
+	limp  meter.Limp
 	meter meter.Meter
 }
 
@@ -36,7 +38,7 @@ func newHTTPGuard(opts SourceOptions) *httpGuard {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
-	g := &httpGuard{stall: stallTimeout}
+	g := &httpGuard{}
 	g.base = &http.Transport{
 		DialContext: g.meter.Dial(func(ctx context.Context, network, address string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, connectTimeout)
@@ -61,23 +63,24 @@ func (g *httpGuard) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
-	res.Body = &guardedBody{from: res.Body, stall: g.stall, cancel: cancel}
+	res.Body = &guardedBody{from: res.Body, pace: meter.Pace{Limp: g.limp}, cancel: cancel}
 	return res, nil
 }
 
-// A guardedBody is read only while bytes come.
+// A guardedBody is read only as long as bytes come.
 type guardedBody struct {
 	from   io.ReadCloser
-	stall  time.Duration
+	pace   meter.Pace
 	cancel context.CancelCauseFunc
 }
 
 func (b *guardedBody) Read(p []byte) (int, error) {
-	stalled := time.AfterFunc(b.stall, func() { b.cancel(errStalled) })
-	n, err := b.from.Read(p)
-	if !stalled.Stop() && err != nil && err != io.EOF {
-		err = errStalled
-	}
+	var n int
+	err := b.pace.Wait(b.cancel, func() (err error) {
+		n, err = b.from.Read(p[:min(len(p), oneStep)])
+		b.pace.Came(n)
+		return err
+	})
 	return n, err
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"popup/internal/git"
+	"popup/internal/meter"
 	"popup/internal/tree"
 )
 
@@ -114,7 +115,9 @@ func classifyNetwork(err error) git.Error {
 		e.Hint = "check this machine's clock, and that nobody stands in between"
 	case errors.As(err, &record), strings.Contains(err.Error(), "tls: "), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
 		e.Class, e.Hint = git.TLS, "check the port, and that the server speaks https there"
-	case errors.Is(err, errStalled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
+	case errors.Is(err, meter.ErrSlow):
+		e.Class, e.Why, e.Hint = git.Timeout, "the server sent less than a kilobyte a second for minutes", "check the network, or try again later"
+	case errors.Is(err, meter.ErrStalled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
 		e.Class, e.Why, e.Hint = git.Timeout, "no answer in time", "check the network, or try again later"
 	case errors.As(err, &op):

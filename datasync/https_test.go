@@ -274,7 +274,7 @@ func TestArchiveThatStalls(t *testing.T) {
 			<-r.Context().Done()
 		}
 	})
-	s.guard.stall = 50 * time.Millisecond
+	s.guard.limp.Stall = 50 * time.Millisecond
 	_, err := fetchInto(t, s, head(t, s))
 	wantClass(t, err, git.Timeout, "no answer in time")
 }

@@ -63,8 +63,6 @@ func (s *s3Source) Head(ctx context.Context) (Revision, error) {
 // Fetch writes the objects of rev. One that did not change since it was fetched
 // last is taken from what is here; each of the others is asked for as it was listed.
 func (s *s3Source) Fetch(ctx context.Context, rev, _ Revision, w *tree.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
-	defer cancel()
 	listing, err := s.listed(ctx, rev)
 	switch {
 	case err != nil:

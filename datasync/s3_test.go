@@ -23,14 +23,20 @@ import (
 	"popup/internal/wire"
 )
 
-// bucketAt opens what address names on a server, signed in.
-func bucketAt(t *testing.T, s *testutil.S3, address string) *s3Source {
+// keysFile is a credentials file that a server lets in.
+func keysFile(t *testing.T, s *testutil.S3) string {
 	t.Helper()
 	keys := filepath.Join(t.TempDir(), "keys")
 	if err := os.WriteFile(keys, []byte(s.Access+":"+s.Secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	source, err := NewSource(wire.Source{Kind: "s3", URL: address, Endpoint: s.URL, CredentialsFile: keys}, SourceOptions{})
+	return keys
+}
+
+// bucketAt opens what address names on a server, signed in.
+func bucketAt(t *testing.T, s *testutil.S3, address string) *s3Source {
+	t.Helper()
+	source, err := NewSource(wire.Source{Kind: "s3", URL: address, Endpoint: s.URL, CredentialsFile: keysFile(t, s)}, SourceOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
