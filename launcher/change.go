@@ -183,6 +183,9 @@ func (a *Appliance) syncStream(ctx context.Context, s *stream, look *pass, set f
 	if next == current.pair && s == a.data && current.followsData() {
 		return true, nil // it was mended on disk, and is read afresh for each request
 	}
+	if next == current.pair && s == a.service {
+		a.views.renew()
+	}
 	if held := s.syncer.Status().Held; held != "" && held != id {
 		return false, nil // somebody went back while this waited
 	}

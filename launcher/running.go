@@ -138,6 +138,7 @@ func (a *Appliance) makeView(ctx context.Context, r *running, mounts []mount) er
 	if r.followsData() {
 		r.view = r.Release.Short() + "-live"
 	}
+	r.view = a.views.name(r.view)
 	path, err := a.views.make(ctx, r.view, a.service.publisher.Path(r.Release), mounts)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,7 @@ type views struct {
 	mu       sync.Mutex
 	users    map[string]int       // how many started apps show a view
 	replaced map[string]time.Time // since when nobody does
+	renewed  int                  // how often a release was made anew under its name
 	now      func() time.Time
 }
 
@@ -56,6 +58,24 @@ func openViews(dir string, link bool) (*views, error) {
 		}
 	}
 	return v, nil
+}
+
+// renew has views made from now on, instead of those there are: a release was made
+// anew under its name, and they show what it was.
+func (v *views) renew() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.renewed++
+}
+
+// name is what the view that is called so is named now.
+func (v *views) name(called string) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.renewed == 0 {
+		return called
+	}
+	return called + "-" + strconv.Itoa(v.renewed)
 }
 
 // make sets the tree below release aside under name, with mounts in it, and
