@@ -92,8 +92,12 @@ func (s *Syncer) fillFromSource(ctx context.Context, rev Revision) error {
 	if err != nil {
 		return err
 	}
+	stage := s.config.Publisher.stage
+	if s.config.Prepare == nil { // what a build may write is shared with nothing
+		stage = s.config.Publisher.stageUpon
+	}
 	err = inRoot(sources.Path(rev), func(from *os.Root) error {
-		return s.config.Publisher.stage(ctx, rev, func(ctx context.Context, a *aside) (*tree.Index, error) {
+		return stage(ctx, rev, func(ctx context.Context, a *aside) (*tree.Index, error) {
 			return s.convert(ctx, rev, &tree.Base{Root: from, Index: fetched}, a)
 		})
 	})
@@ -128,7 +132,7 @@ func (s *Syncer) convert(ctx context.Context, rev Revision, from *tree.Base, a *
 
 func (s *Syncer) extract(ctx context.Context, rev Revision, from *os.Root, a *aside) (index *tree.Index, err error) {
 	limits := s.config.Limits.tree()
-	w := tree.NewWriter(a.root, tree.WriterOptions{Limits: limits, Writable: s.config.Prepare != nil})
+	w := tree.NewWriter(a.root, tree.WriterOptions{Limits: limits, Base: a.base, Spare: a.spare, Writable: s.config.Prepare != nil})
 	defer func() { err = errors.Join(err, w.Close()) }()
 	index, err = extract(ctx, from, s.config.Extract, w, limits)
 	if err == nil || ctx.Err() != nil || isDiskFull(err) {

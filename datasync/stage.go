@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"popup/internal/atomicfile"
+	"popup/internal/git"
 	"popup/internal/tree"
 )
 
@@ -62,7 +63,8 @@ func (p *Publisher) stage(ctx context.Context, rev Revision, fill filler) error 
 }
 
 // stageUpon makes rev by fill, upon the newest revision and a spare. Where that
-// revision turns out to be damaged, rev is made once more, upon nothing.
+// revision turns out to be damaged, or the server believes that more is here than is,
+// rev is made once more, upon nothing.
 func (p *Publisher) stageUpon(ctx context.Context, rev Revision, fill filler) error {
 	if p.Has(rev) && !p.isDamaged(rev) {
 		return p.stage(ctx, rev, fill)
@@ -81,6 +83,10 @@ func (p *Publisher) stageUpon(ctx context.Context, rev Revision, fill filler) er
 	if errors.As(err, &damaged) && ctx.Err() == nil {
 		p.markDamaged(have)
 		return p.stage(ctx, rev, fill)
+	}
+	var known *git.Error
+	if errors.As(err, &known) && known.Class == git.Content && known.Retry && ctx.Err() == nil {
+		return p.stage(ctx, rev, fill) // the server left out what it thinks is here
 	}
 	return err
 }

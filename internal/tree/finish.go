@@ -3,7 +3,7 @@ package tree
 import (
 	"errors"
 	"io/fs"
-	"slices"
+	"path"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,8 +18,10 @@ func (w *Writer) Finish() (*Index, error) {
 			return nil, err
 		}
 	}
-	if err := w.clear(); err != nil {
-		return nil, err
+	if w.opts.Spare != nil {
+		if err := w.clear(".", w.opts.Spare.top); err != nil {
+			return nil, err
+		}
 	}
 	for name := range w.links {
 		switch _, err := w.here.root.Stat(name); {
@@ -31,7 +33,7 @@ func (w *Writer) Finish() (*Index, error) {
 	if err := w.sealFolders(); err != nil {
 		return nil, err
 	}
-	index := newIndex(slices.Clip(w.entries))
+	index := &Index{top: w.build(".")}
 	if w.otherwise != nil && index.Root() != w.expected {
 		return nil, w.otherwise
 	}
@@ -41,30 +43,50 @@ func (w *Writer) Finish() (*Index, error) {
 // Expect has Finish return otherwise when the root's id is not id.
 func (w *Writer) Expect(id ID, otherwise error) { w.expected, w.otherwise = id, otherwise }
 
-// sealFolders gives folders the permissions they keep, those within first.
+// sealFolders gives folders the permissions they keep.
 func (w *Writer) sealFolders() error {
 	perm := uint32(0o555)
 	if w.opts.Writable {
 		perm = 0o755
 	}
-	for i := len(w.entries) - 1; i >= 0; i-- {
-		e := &w.entries[i]
-		if !e.Mode.isFolder() {
-			continue
-		}
-		dir, err := w.here.fd(e.Path)
+	for name := range w.drafts {
+		dir, err := w.here.fd(name)
 		if err != nil {
 			return err
 		}
 		var stat unix.Stat_t
 		if err := errors.Join(unix.Fchmod(dir, perm), unix.Fstat(dir, &stat)); err != nil {
-			return &fs.PathError{Op: "seal", Path: e.Path, Err: err}
+			return &fs.PathError{Op: "seal", Path: name, Err: err}
 		}
-		e.Modified = stat.Mtim.Nano()
+		if name != "." {
+			e, _ := w.known(name)
+			e.Modified = stat.Mtim.Nano()
+			w.set(e)
+		}
 	}
-	root, err := w.here.fd(".")
+	for name, f := range w.kept {
+		err := w.seal(name, perm)
+		f.each(func(e Entry) bool {
+			if err == nil && e.Mode.isFolder() {
+				err = w.seal(e.Path, perm)
+			}
+			return err == nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seal seals a folder that was kept: its own time is as it was.
+func (w *Writer) seal(name string, perm uint32) error {
+	dir, err := w.here.fd(dirOf(name))
+	if err == nil {
+		err = unix.Fchmodat(dir, path.Base(name), perm, 0)
+	}
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "seal", Path: name, Err: err}
 	}
-	return unix.Fchmod(root, perm)
+	return nil
 }

@@ -19,37 +19,97 @@ type Entry struct {
 	Modified int64 // of the inode, in nanoseconds since 1970; 0: not looked at
 }
 
+// dir is the folder that the entry stands in.
+func (e Entry) dir() string { return dirOf(e.Path) }
+
+func dirOf(name string) string {
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		return name[:i]
+	}
+	return "."
+}
+
 // An Index is what a tree holds. It does not change and may be used from several
 // goroutines.
 type Index struct {
-	entries []Entry // sorted as git walks
-	root    ID
-	size    Size
+	top *folder
 
-	find   sync.Once // makes what follows when it is asked for
-	within map[string][]int32
-	byID   map[ID]int32
+	find sync.Once
+	byID map[ID]Entry // made by find
 }
 
-// newIndex sorts entries, which it keeps, and gives each folder its id.
-func newIndex(entries []Entry) *Index {
+// A folder is what one folder of a tree holds. It does not change, and may be part of
+// several indexes: what two trees have alike costs nothing.
+type folder struct {
+	id      ID
+	size    Size // with all that is below
+	links   int  // symlinks, with those below
+	entries []Entry
+	within  map[string]*folder // by their paths, what the folders among the entries hold
+}
+
+// newFolder takes over what a folder holds, puts it in order, and computes its id.
+func newFolder(entries []Entry, within map[string]*folder) *folder {
+	f := &folder{entries: entries, within: within}
 	slices.SortFunc(entries, func(a, b Entry) int { return compare(a.Path, a.Mode, b.Path, b.Mode) })
-	x := &Index{entries: entries}
-	x.group()
-	// Behind each other stand a folder and then what is in it; so, backwards, what is in it comes first.
-	for i := len(entries) - 1; i >= 0; i-- {
+	f.size.Entries = len(entries)
+	for i := range entries {
 		e := &entries[i]
 		switch {
-		case e.Mode == Folder:
-			e.ID = ObjectID("tree", x.encode(e.Path))
-		case e.Mode.isFile():
-			x.size.Files++
-			x.size.Bytes += e.Size
+		case e.Mode.isFolder():
+			inner := within[e.Path]
+			if e.Mode == Folder {
+				e.ID = inner.id
+			}
+			f.links += inner.links
+			f.size.Entries += inner.size.Entries
+			f.size.Files += inner.size.Files
+			f.size.Bytes += inner.size.Bytes
+		case e.Mode.isLink():
+			f.links++
+		default:
+			f.size.Files++
+			f.size.Bytes += e.Size
 		}
 	}
-	x.size.Entries = len(entries)
-	x.root = ObjectID("tree", x.encode("."))
-	return x
+	f.id = ObjectID("tree", f.encode())
+	return f
+}
+
+// newIndex makes an Index of entries in which a folder stands before what is in it.
+func newIndex(entries []Entry) *Index {
+	type open struct {
+		path    string
+		entries []Entry
+	}
+	found := map[string]*open{".": {path: "."}}
+	inOrder := []*open{found["."]}
+	last := found["."]
+	for _, e := range entries {
+		if dir := e.dir(); dir != last.path {
+			last = found[dir]
+		}
+		last.entries = append(last.entries, e)
+		if e.Mode.isFolder() {
+			o := &open{path: e.Path}
+			found[e.Path] = o
+			inOrder = append(inOrder, o)
+		}
+	}
+	folders := make(map[string]*folder, len(inOrder))
+	for _, o := range slices.Backward(inOrder) {
+		var within map[string]*folder
+		for _, e := range o.entries {
+			if e.Mode.isFolder() {
+				if within == nil {
+					within = map[string]*folder{}
+				}
+				within[e.Path] = folders[e.Path]
+			}
+		}
+		folders[o.path] = newFolder(o.entries, within)
+	}
+	return &Index{top: folders["."]}
 }
 
 // compare is git's order: a folder's name ends in a slash there.
@@ -71,31 +131,11 @@ func after(s string, mode Mode, n int) int {
 	return -1
 }
 
-func (x *Index) prepare() {
-	x.find.Do(func() {
-		if x.within == nil {
-			x.group()
-		}
-		x.byID = make(map[ID]int32, len(x.entries))
-		for i, e := range x.entries {
-			x.byID[e.ID] = int32(i)
-		}
-	})
-}
-
-func (x *Index) group() {
-	x.within = map[string][]int32{}
-	for i, e := range x.entries {
-		dir := path.Dir(e.Path)
-		x.within[dir] = append(x.within[dir], int32(i))
-	}
-}
-
 // encode is the folder as git's tree object.
-func (x *Index) encode(dir string) []byte {
+func (f *folder) encode() []byte {
 	var out []byte
-	for _, i := range x.within[dir] {
-		e := &x.entries[i]
+	for i := range f.entries {
+		e := &f.entries[i]
 		out = strconv.AppendUint(out, uint64(e.Mode), 8)
 		out = append(out, ' ')
 		out = append(out, path.Base(e.Path)...)
@@ -105,61 +145,85 @@ func (x *Index) encode(dir string) []byte {
 	return out
 }
 
-// Root is the id of the whole: what git calls the tree of a commit.
-func (x *Index) Root() ID { return x.root }
+// at finds the folder of that path below f, which is the tree's root.
+func (f *folder) at(name string) *folder {
+	if name == "." {
+		return f
+	}
+	for i := 0; i <= len(name) && f != nil; i++ {
+		if i == len(name) || name[i] == '/' {
+			f = f.within[name[:i]]
+		}
+	}
+	return f
+}
 
-// Size is how big the tree is.
-func (x *Index) Size() Size { return x.size }
-
-// Lookup finds an entry by its path.
-func (x *Index) Lookup(name string) (Entry, bool) {
+// lookup finds an entry of the folder by its path.
+func (f *folder) lookup(name string) (Entry, bool) {
 	for _, mode := range []Mode{Plain, Folder} { // they stand in different places
-		i, ok := slices.BinarySearchFunc(x.entries, name, func(e Entry, name string) int { return compare(e.Path, e.Mode, name, mode) })
-		if ok && x.entries[i].Path == name {
-			return x.entries[i], true
+		i, ok := slices.BinarySearchFunc(f.entries, name, func(e Entry, name string) int { return compare(e.Path, e.Mode, name, mode) })
+		if ok && f.entries[i].Path == name {
+			return f.entries[i], true
 		}
 	}
 	return Entry{}, false
 }
 
-// Find finds an entry by its id. Where several have it, any of them.
-func (x *Index) Find(id ID) (Entry, bool) {
-	x.prepare()
-	i, ok := x.byID[id]
-	if !ok {
+// each calls fn with all that is below, a folder before what is in it, until it returns false.
+func (f *folder) each(fn func(Entry) bool) bool {
+	for _, e := range f.entries {
+		if !fn(e) || e.Mode.isFolder() && !f.within[e.Path].each(fn) {
+			return false
+		}
+	}
+	return true
+}
+
+// Root is the id of the whole: what git calls the tree of a commit.
+func (x *Index) Root() ID { return x.top.id }
+
+// Size is how big the tree is.
+func (x *Index) Size() Size { return x.top.size }
+
+// Lookup finds an entry by its path.
+func (x *Index) Lookup(name string) (Entry, bool) {
+	f := x.top.at(dirOf(name))
+	if f == nil {
 		return Entry{}, false
 	}
-	return x.entries[i], true
+	return f.lookup(name)
+}
+
+// Find finds an entry by its id. Where several have it, any of them.
+func (x *Index) Find(id ID) (Entry, bool) {
+	x.find.Do(func() {
+		x.byID = make(map[ID]Entry, x.top.size.Entries)
+		x.top.each(func(e Entry) bool { x.byID[e.ID] = e; return true })
+	})
+	e, ok := x.byID[id]
+	return e, ok
 }
 
 // Tree is git's tree object of that id.
 func (x *Index) Tree(id ID) ([]byte, bool) {
-	x.prepare()
-	if id == x.root {
-		return x.encode("."), true
+	if id == x.top.id {
+		return x.top.encode(), true
 	}
 	e, ok := x.Find(id)
 	if !ok || e.Mode != Folder {
 		return nil, false
 	}
-	return x.encode(e.Path), true
+	return x.top.at(e.Path).encode(), true
 }
 
 // All goes through the entries: a folder before what is in it.
-func (x *Index) All() iter.Seq[Entry] { return slices.Values(x.entries) }
+func (x *Index) All() iter.Seq[Entry] { return x.Below(".") }
 
 // Below goes through what a folder holds, at any depth.
 func (x *Index) Below(dir string) iter.Seq[Entry] {
-	x.prepare()
-	return func(yield func(Entry) bool) { x.below(dir, yield) }
-}
-
-func (x *Index) below(dir string, yield func(Entry) bool) bool {
-	for _, i := range x.within[dir] {
-		e := x.entries[i]
-		if !yield(e) || e.Mode.isFolder() && !x.below(e.Path, yield) {
-			return false
+	return func(yield func(Entry) bool) {
+		if f := x.top.at(dir); f != nil {
+			f.each(yield)
 		}
 	}
-	return true
 }

@@ -1,14 +1,16 @@
 package tree
 
 import (
-	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"path"
+	"strings"
 )
 
 // indexMagic begins a written Index; its last digit is the version.
@@ -23,29 +25,27 @@ var ErrIndex = errors.New("the index of the tree is damaged")
 // Bytes is the Index as ReadIndex reads it: each entry after the one before it, a
 // path without what it shares with that one's, and at the end a checksum.
 func (x *Index) Bytes() []byte {
-	var out bytes.Buffer
-	out.WriteString(indexMagic)
-	var number [binary.MaxVarintLen64]byte
-	put := func(n int64) { out.Write(number[:binary.PutVarint(number[:], n)]) }
-	put(int64(len(x.entries)))
+	size := x.Size()
+	out := make([]byte, 0, 64*(size.Entries+2))
+	out = append(out, indexMagic...)
+	out = binary.AppendVarint(out, int64(size.Entries))
 	before := ""
-	for _, e := range x.entries {
+	for e := range x.All() {
 		same := 0
 		for same < len(before) && same < len(e.Path) && before[same] == e.Path[same] {
 			same++
 		}
-		put(int64(same))
-		put(int64(len(e.Path) - same))
-		out.WriteString(e.Path[same:])
-		put(int64(e.Mode))
-		out.Write(e.ID[:])
-		put(e.Size)
-		put(e.Modified)
+		out = binary.AppendVarint(out, int64(same))
+		out = binary.AppendVarint(out, int64(len(e.Path)-same))
+		out = append(out, e.Path[same:]...)
+		out = binary.AppendVarint(out, int64(e.Mode))
+		out = append(out, e.ID[:]...)
+		out = binary.AppendVarint(out, e.Size)
+		out = binary.AppendVarint(out, e.Modified)
 		before = e.Path
 	}
-	sum := sha256.Sum256(out.Bytes())
-	out.Write(sum[:])
-	return out.Bytes()
+	sum := sha256.Sum256(out)
+	return append(out, sum[:]...)
 }
 
 // ReadIndex reads what Bytes made. Its error is, or wraps, ErrIndex when that was
@@ -62,51 +62,92 @@ func ReadIndex(from io.Reader) (*Index, error) {
 	if sum := sha256.Sum256(text[:body]); !bytes.Equal(sum[:], text[body:]) {
 		return nil, ErrIndex
 	}
-	entries, err := readEntries(bufio.NewReader(bytes.NewReader(text[len(indexMagic):body])))
+	entries, err := readEntries(text[len(indexMagic):body])
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrIndex, err)
 	}
-	return newIndex(entries), nil
+	index, i, before := newIndex(entries), 0, ""
+	for e := range index.All() {
+		if e != entries[i] {
+			return nil, fmt.Errorf("%w: %s is out of order, or its id is not that of what it holds", ErrIndex, shown(entries[i].Path))
+		}
+		if e.Path == before || e.Mode.isFolder() && index.mode(e.Path) != e.Mode {
+			return nil, fmt.Errorf("%w: %s is in it twice", ErrIndex, shown(e.Path))
+		}
+		i, before = i+1, e.Path
+	}
+	return index, nil
 }
 
-func readEntries(r *bufio.Reader) ([]Entry, error) {
-	var firstErr error
-	get := func(least, most int64) int64 {
-		n, err := binary.ReadVarint(r)
-		if err == nil && (n < least || n > most) {
-			err = errors.New("a number is out of range")
-		}
-		if err != nil && firstErr == nil {
-			firstErr = err
-		}
-		if firstErr != nil {
-			return 0
-		}
-		return n
+// mode is that of the entry that Lookup finds.
+func (x *Index) mode(name string) Mode {
+	e, _ := x.Lookup(name)
+	return e.Mode
+}
+
+// A cursor takes an Index apart. Its first error stays.
+type cursor struct {
+	rest []byte
+	err  error
+}
+
+var errRange = errors.New("a number is out of range")
+
+func (c *cursor) number(least, most int64) int64 {
+	n, size := binary.Varint(c.rest)
+	if size <= 0 || n < least || n > most {
+		c.err = cmp.Or(c.err, errRange)
 	}
-	count := get(0, mostIndex/26) // an entry has at least as many bytes
-	entries := make([]Entry, 0, min(count, 1<<20))
-	before := ""
+	if c.err != nil {
+		return 0
+	}
+	c.rest = c.rest[size:]
+	return n
+}
+
+func (c *cursor) bytes(n int64) []byte {
+	if n > int64(len(c.rest)) {
+		c.err = cmp.Or(c.err, io.ErrUnexpectedEOF)
+	}
+	if c.err != nil {
+		return nil
+	}
+	text := c.rest[:n]
+	c.rest = c.rest[n:]
+	return text
+}
+
+func readEntries(text []byte) ([]Entry, error) {
+	c := &cursor{rest: text}
+	count := c.number(0, int64(len(text))/26) // an entry has at least as many bytes
+	entries := make([]Entry, 0, count)
+	dirs := map[string]bool{".": true}
+	last := "."
+	var name []byte
 	for range count {
-		same, rest := get(0, int64(len(before))), get(0, maxPath)
-		name := make([]byte, same+rest)
-		copy(name, before[:same])
-		if _, err := io.ReadFull(r, name[same:]); err != nil {
-			return nil, err
+		same := c.number(0, int64(len(name)))
+		name = append(name[:same], c.bytes(c.number(0, maxPath))...)
+		e := Entry{Path: string(name), Mode: Mode(c.number(0, math.MaxUint32))}
+		copy(e.ID[:], c.bytes(int64(len(e.ID))))
+		e.Size, e.Modified = c.number(0, math.MaxInt64), c.number(math.MinInt64, math.MaxInt64)
+		if c.err != nil {
+			return nil, c.err
 		}
-		e := Entry{Path: string(name), Mode: Mode(get(0, math.MaxUint32))}
-		if _, err := io.ReadFull(r, e.ID[:]); err != nil {
-			return nil, err
+		dir := dirOf(e.Path)
+		if dir != last && !dirs[dir] || partFault(path.Base(e.Path)) != "" || len(e.Path) > maxPath || strings.HasSuffix(e.Path, "/") {
+			return nil, fmt.Errorf("%s is no name of an entry there", shown(e.Path))
 		}
-		e.Size, e.Modified = get(0, math.MaxInt64), get(math.MinInt64, math.MaxInt64)
-		if firstErr != nil {
-			return nil, firstErr
-		}
-		if clean, err := Clean(e.Path); err != nil || clean != e.Path || clean == "." {
-			return nil, fmt.Errorf("%s is no name of an entry", shown(e.Path))
+		last = dir
+		switch {
+		case e.Mode.isFolder():
+			dirs[e.Path] = true
+		case !e.Mode.isFile() && !e.Mode.isLink():
+			return nil, fmt.Errorf("%s has a mode that is none", shown(e.Path))
 		}
 		entries = append(entries, e)
-		before = e.Path
+	}
+	if len(c.rest) > 0 {
+		return nil, errors.New("something follows the last entry")
 	}
 	return entries, nil
 }

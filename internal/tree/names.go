@@ -24,19 +24,27 @@ func Clean(name string) (string, error) {
 	}
 	parts := slices.DeleteFunc(strings.Split(name, "/"), func(p string) bool { return p == "" || p == "." })
 	for _, p := range parts {
-		switch {
-		case p == "..":
-			return "", &EntryError{name, "leads out of the tree by a .. in it"}
-		case strings.EqualFold(p, ".git"):
-			return "", &EntryError{name, "is named .git, which programs run there would obey; leave it out"}
-		case strings.ContainsRune(p, 0) || len(p) > 255:
-			return "", &EntryError{name, "is no name a file can have here"}
+		if why := partFault(p); why != "" {
+			return "", &EntryError{name, why}
 		}
 	}
 	if len(parts) == 0 {
 		return ".", nil
 	}
 	return strings.Join(parts, "/"), nil
+}
+
+// partFault says what is wrong with a name between two slashes; empty: nothing.
+func partFault(p string) string {
+	switch {
+	case p == "..":
+		return "leads out of the tree by a .. in it"
+	case strings.EqualFold(p, ".git"):
+		return "is named .git, which programs run there would obey; leave it out"
+	case p == "" || p == "." || strings.IndexByte(p, 0) >= 0 || len(p) > 255 || !utf8.ValidString(p):
+		return "is no name a file can have here"
+	}
+	return ""
 }
 
 // checkTarget refuses a symlink that, read alone, leads out of the tree.

@@ -25,8 +25,8 @@ func (w *Writer) Put(name string, mode Mode, id ID, content []byte) error {
 	if err != nil {
 		return err
 	}
-	if w.size.Bytes += int64(len(content)); w.size.Bytes > w.opts.Limits.Bytes {
-		return &LimitError{"bytes", w.opts.Limits.Bytes}
+	if err := w.grow(Size{Bytes: int64(len(content))}); err != nil {
+		return err
 	}
 	e := Entry{Path: clean, Mode: mode, ID: id, Size: int64(len(content))}
 	perm := w.perm(mode)
@@ -46,7 +46,7 @@ func (w *Writer) Put(name string, mode Mode, id ID, content []byte) error {
 		e.Modified = stat.Mtim.Nano()
 		return errors.Join(err, unix.Close(fd))
 	})
-	w.entries[w.at[clean]] = e
+	w.set(e)
 	return err
 }
 

@@ -26,11 +26,11 @@ func (w *Writer) Reuse(name string, mode Mode, id ID) (bool, error) {
 		return false, err
 	}
 	if w.opts.Spare != nil {
-		if err := w.dir(path.Dir(clean), Folder, ID{}); err != nil { // a folder that somebody changed is made anew, and then nothing in it is kept
+		if err := w.dir(dirOf(clean), Folder, ID{}); err != nil { // a folder that somebody changed is made anew, and then nothing in it is kept
 			return false, err
 		}
 		e, ok := w.opts.Spare.Lookup(clean)
-		if ok && e.Mode == mode && e.ID == id && w.intact(w.here, w.opts.Spare, e) {
+		if ok && e.Mode == mode && e.ID == id && w.intact(e) {
 			return true, w.keep(e)
 		}
 	}
@@ -56,37 +56,49 @@ func (w *Writer) Reuse(name string, mode Mode, id ID) (bool, error) {
 
 // keep takes over an entry of the spare, with all that is below it.
 func (w *Writer) keep(e Entry) error {
-	if err := w.keepOne(e); err != nil || !e.Mode.isFolder() {
-		return err
-	}
-	for inner := range w.opts.Spare.Below(e.Path) {
-		if err := w.keepOne(inner); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *Writer) keepOne(e Entry) error {
-	if i, there := w.at[e.Path]; there { // kept, or made, before: a tree may name it twice
-		if was := w.entries[i].Mode; was.kind() != e.Mode.kind() {
-			return &EntryError{e.Path, "is " + e.Mode.kind() + " and, before, was " + was.kind()}
+	if was, there := w.known(e.Path); there { // kept, or made, before: a tree may name it twice
+		if was.Mode.kind() != e.Mode.kind() {
+			return &EntryError{e.Path, "is " + e.Mode.kind() + " and, before, was " + was.Mode.kind()}
 		}
 		return nil
 	}
-	if e.Mode.isFile() {
-		if w.size.Bytes += e.Size; w.size.Bytes > w.opts.Limits.Bytes {
-			return &LimitError{"bytes", w.opts.Limits.Bytes}
-		}
-	}
-	if e.Mode.isLink() {
-		target, err := readLink(w.here, e.Path)
-		if err != nil {
+	switch {
+	case e.Mode.isFolder():
+		return w.keepFolder(e)
+	case e.Mode.isLink():
+		if err := w.keepLink(e); err != nil {
 			return err
 		}
-		w.links[e.Path] = target
+	default:
+		if err := w.grow(Size{Bytes: e.Size}); err != nil {
+			return err
+		}
 	}
 	return w.count(e)
+}
+
+func (w *Writer) keepFolder(e Entry) (err error) {
+	f := w.opts.Spare.top.at(e.Path)
+	if err := errors.Join(w.grow(f.size), w.count(e)); err != nil {
+		return err
+	}
+	delete(w.drafts, e.Path)
+	w.kept[e.Path] = f
+	if f.links > 0 {
+		f.each(func(inner Entry) bool {
+			if inner.Mode.isLink() {
+				err = w.keepLink(inner)
+			}
+			return err == nil
+		})
+	}
+	return err
+}
+
+func (w *Writer) keepLink(e Entry) error {
+	target, err := readLink(w.here, e.Path)
+	w.links[e.Path] = target
+	return err
 }
 
 // share links or copies an entry of the base to name.
@@ -134,8 +146,8 @@ func (w *Writer) shareFile(e Entry, name string) error {
 	if err != nil {
 		return err
 	}
-	if w.size.Bytes += e.Size; w.size.Bytes > w.opts.Limits.Bytes {
-		return &LimitError{"bytes", w.opts.Limits.Bytes}
+	if err := w.grow(Size{Bytes: e.Size}); err != nil {
+		return err
 	}
 	if why := unlike(w.there, e); why != "" {
 		return &DamagedError{e.Path, why}
@@ -144,7 +156,7 @@ func (w *Writer) shareFile(e Entry, name string) error {
 		err := w.linkFrom(w.there, e.Path, clean)
 		if err == nil {
 			e.Path = clean
-			w.entries[w.at[clean]] = e
+			w.set(e)
 			return nil
 		}
 		// Too many links, or a file system without them: a copy does it too.
@@ -188,36 +200,33 @@ func (w *Writer) usable(name string) bool {
 	return ok && e.Mode.isFolder() && unlike(w.here, e) == ""
 }
 
-// intact says whether an entry, with all below it, is on disk as the index says.
-func (w *Writer) intact(in *folders, x *Index, e Entry) bool {
-	if unlike(in, e) != "" {
+// intact says whether an entry of the spare is on disk as the index says. In a folder,
+// that nothing came or went at any depth; files that were changed in place are found
+// when the tree is checked the next time, as they are in one that is served.
+func (w *Writer) intact(e Entry) bool {
+	if unlike(w.here, e) != "" {
 		return false
 	}
-	if e.Mode.isFolder() {
-		for inner := range x.Below(e.Path) {
-			if unlike(in, inner) != "" {
-				return false
-			}
-		}
-	}
-	return true
+	return !e.Mode.isFolder() || w.opts.Spare.top.at(e.Path).each(func(inner Entry) bool {
+		return inner.Mode.isFile() || unlike(w.here, inner) == ""
+	})
 }
 
 // clear removes what the spare had and the new tree has not.
-func (w *Writer) clear() error {
-	if w.opts.Spare == nil {
+func (w *Writer) clear(dir string, was *folder) error {
+	if _, kept := w.kept[dir]; kept {
 		return nil
 	}
-	for e := range w.opts.Spare.All() {
-		if _, wanted := w.at[e.Path]; wanted {
-			continue
+	for _, e := range was.entries {
+		var err error
+		switch now, wanted := w.known(e.Path); {
+		case !wanted:
+			w.here.forget(e.Path)
+			err = w.here.root.RemoveAll(e.Path)
+		case e.Mode.isFolder() && now.Mode.isFolder():
+			err = w.clear(e.Path, was.within[e.Path])
 		}
-		dir := path.Dir(e.Path)
-		if i, ok := w.at[dir]; dir != "." && (!ok || !w.entries[i].Mode.isFolder()) {
-			continue // it went with the folder it was in
-		}
-		w.here.forget(e.Path)
-		if err := w.here.root.RemoveAll(e.Path); err != nil {
+		if err != nil {
 			return err
 		}
 	}

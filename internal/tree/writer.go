@@ -35,14 +35,14 @@ type Base struct {
 // entry are made when they are missing. It is used by one goroutine. Finish must
 // be called before the tree is used; Close always.
 type Writer struct {
-	opts    WriterOptions
-	size    Size
-	entries []Entry
-	at      map[string]int    // where an entry stands in entries
-	links   map[string]string // the target of each symlink
-	temps   map[string]bool   // files of Temp that were not adopted
-	here    *folders
-	there   *folders // of the base
+	opts   WriterOptions
+	size   Size
+	drafts map[string]*draft  // the folders that are written, by path
+	kept   map[string]*folder // those that are as they were in the spare, with all below them
+	links  map[string]string  // the target of each symlink
+	temps  map[string]bool    // files of Temp that were not adopted
+	here   *folders
+	there  *folders // of the base
 
 	expected  ID    // of the root
 	otherwise error // what Finish returns when it is another; nil: any will do
@@ -51,7 +51,10 @@ type Writer struct {
 // NewWriter writes below root, which the caller keeps and closes.
 func NewWriter(root *os.Root, opts WriterOptions) *Writer {
 	opts.Limits = opts.Limits.OrDefault()
-	w := &Writer{opts: opts, at: map[string]int{}, links: map[string]string{}, temps: map[string]bool{}, here: newFolders(root)}
+	w := &Writer{
+		opts: opts, drafts: map[string]*draft{".": newDraft()}, kept: map[string]*folder{},
+		links: map[string]string{}, temps: map[string]bool{}, here: newFolders(root),
+	}
 	if opts.Base != nil {
 		w.there = newFolders(opts.Base.Root)
 	}
@@ -83,16 +86,17 @@ func (w *Writer) Module(name string, commit ID) error {
 }
 
 func (w *Writer) dir(name string, mode Mode, id ID) error {
-	if name == "." {
+	if _, open := w.drafts[name]; open {
 		return nil
 	}
-	if i, there := w.at[name]; there {
-		if was := w.entries[i].Mode; !was.isFolder() {
-			return &EntryError{name, "is a folder and, before, was " + was.kind()}
+	if was, there := w.known(name); there {
+		if !was.Mode.isFolder() {
+			return &EntryError{name, "is a folder and, before, was " + was.Mode.kind()}
 		}
+		w.thaw(name)
 		return nil
 	}
-	if err := w.dir(path.Dir(name), Folder, ID{}); err != nil {
+	if err := w.dir(dirOf(name), Folder, ID{}); err != nil {
 		return err
 	}
 	if err := w.count(Entry{Path: name, Mode: mode, ID: id}); err != nil {
@@ -107,6 +111,9 @@ func (w *Writer) dir(name string, mode Mode, id ID) error {
 // File writes a regular file. One of that name that is there already is replaced.
 // size is that of the content, or negative when it is not known.
 func (w *Writer) File(name string, mode Mode, size int64, content io.Reader) (err error) {
+	if upon := w.opts.Base != nil || w.opts.Spare != nil; upon && size >= 0 && size <= inMemory {
+		return w.small(name, mode, size, content)
+	}
 	clean, err := w.place(name, mode)
 	if err != nil {
 		return err
@@ -134,7 +141,7 @@ func (w *Writer) File(name string, mode Mode, size int64, content io.Reader) (er
 	case n > left:
 		return &LimitError{"bytes", w.opts.Limits.Bytes}
 	case size >= 0 && n != size:
-		return &EntryError{name, fmt.Sprintf("has %d bytes where %d were said", n, size)}
+		return otherSize(name, n, size)
 	}
 	e := Entry{Path: clean, Mode: mode, Size: n}
 	if sum != nil {
@@ -143,6 +150,29 @@ func (w *Writer) File(name string, mode Mode, size int64, content io.Reader) (er
 		return err
 	}
 	return w.record(e, f)
+}
+
+// inMemory is how large a file may be that is read before it is written, to see
+// whether it is here already.
+const inMemory = 1 << 20
+
+func (w *Writer) small(name string, mode Mode, size int64, content io.Reader) error {
+	text, err := io.ReadAll(io.LimitReader(content, size+1))
+	if err != nil {
+		return err
+	}
+	if n := int64(len(text)); n != size {
+		return otherSize(name, n, size)
+	}
+	id := ObjectID("blob", text)
+	if here, err := w.Reuse(name, mode, id); here || err != nil {
+		return err
+	}
+	return w.Put(name, mode, id, text)
+}
+
+func otherSize(name string, is, said int64) error {
+	return &EntryError{name, fmt.Sprintf("has %d bytes where %d were said", is, said)}
 }
 
 // hashOf reads a file again.
@@ -212,7 +242,7 @@ func (w *Writer) record(e Entry, f *os.File) error {
 		return err
 	}
 	e.Modified = info.ModTime().UnixNano()
-	w.entries[w.at[e.Path]] = e
+	w.set(e)
 	return nil
 }
 
@@ -233,8 +263,8 @@ func (w *Writer) Adopt(name string, mode Mode, temp string, size int64, id ID) e
 	if err != nil {
 		return err
 	}
-	if w.size.Bytes += size; w.size.Bytes > w.opts.Limits.Bytes {
-		return &LimitError{"bytes", w.opts.Limits.Bytes}
+	if err := w.grow(Size{Bytes: size}); err != nil {
+		return err
 	}
 	from, err := w.here.fd(".")
 	if err != nil {
@@ -268,7 +298,7 @@ func (w *Writer) Symlink(name, target string) error {
 		return err
 	}
 	w.links[clean] = target
-	w.entries[w.at[clean]] = Entry{Path: clean, Mode: Link, ID: ObjectID("blob", []byte(target)), Size: int64(len(target))}
+	w.set(Entry{Path: clean, Mode: Link, ID: ObjectID("blob", []byte(target)), Size: int64(len(target))})
 	return w.make(clean, func(dir int, base string) error { return unix.Symlinkat(target, dir, base) })
 }
 
@@ -278,20 +308,19 @@ func (w *Writer) Link(name, old string) error {
 	if err != nil {
 		return &EntryError{name, "is a hard link that leads out of the tree; an entry may only link within it"}
 	}
-	i, there := w.at[from]
+	e, there := w.known(from)
 	switch {
-	case !there || w.entries[i].Mode.isFolder():
+	case !there || e.Mode.isFolder():
 		return &EntryError{name, "is a hard link to " + shown(old) + ", which is no file before it in the archive"}
-	case w.entries[i].Mode.isLink(): // elsewhere, the same target may lead elsewhere
+	case e.Mode.isLink(): // elsewhere, the same target may lead elsewhere
 		return w.Symlink(name, w.links[from])
 	}
-	e := w.entries[i]
 	clean, err := w.place(name, e.Mode)
 	if err != nil || clean == from {
 		return err
 	}
 	e.Path = clean
-	w.entries[w.at[clean]] = e
+	w.set(e)
 	return w.linkFrom(w.here, from, clean)
 }
 
@@ -312,31 +341,18 @@ func (w *Writer) place(name string, mode Mode) (string, error) {
 	if clean == "." || strings.HasSuffix(name, "/") {
 		return "", &EntryError{name, "is " + mode.kind() + " with the name of a folder"}
 	}
-	if err := w.dir(path.Dir(clean), Folder, ID{}); err != nil {
+	if err := w.dir(dirOf(clean), Folder, ID{}); err != nil {
 		return "", err
 	}
-	i, there := w.at[clean]
+	was, there := w.known(clean)
 	if !there {
 		return clean, w.count(Entry{Path: clean, Mode: mode})
 	}
-	if was := w.entries[i].Mode; was.kind() != mode.kind() {
-		return "", &EntryError{name, "is " + mode.kind() + " and, before, was " + was.kind()}
+	if was.Mode.kind() != mode.kind() {
+		return "", &EntryError{name, "is " + mode.kind() + " and, before, was " + was.Mode.kind()}
 	}
 	delete(w.links, clean)
 	return clean, w.here.root.Remove(clean)
-}
-
-// count adds an entry, whatever becomes known of it later.
-func (w *Writer) count(e Entry) error {
-	if w.size.Entries++; w.size.Entries > w.opts.Limits.Files {
-		return &LimitError{"entries", int64(w.opts.Limits.Files)}
-	}
-	if e.Mode.isFile() {
-		w.size.Files++
-	}
-	w.at[e.Path] = len(w.entries)
-	w.entries = append(w.entries, e)
-	return nil
 }
 
 // Close lets go of the folders that the Writer holds open. The tree stays.
