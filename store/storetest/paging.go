@@ -83,9 +83,9 @@ func listPages(t *testing.T, s console.Store) {
 }
 
 func listDue(t *testing.T, s console.Store) {
-	const n = 2000
+	const n = 600
 	fill(t, s, n, func(i int) console.Record {
-		r := console.Record{Kind: thing, ID: named(i * 1013 % n), Sort: "x" + named(n-i)}
+		r := console.Record{Kind: thing, ID: named(i * 101 % n), Sort: "x" + named(n-i)}
 		if i%2 == 0 {
 			r.Due = noon.Add(time.Duration(i/50) * time.Millisecond) // 25 at a time
 		}
