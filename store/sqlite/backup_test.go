@@ -24,9 +24,9 @@ func backedUp(t testing.TB, s console.Store) []byte {
 
 func TestRestoreBringsBack(t *testing.T) {
 	from, to := opened(t, t.TempDir()), filepath.Join(t.TempDir(), "new")
-	put(t, from, "a")
+	write(t, from, "a")
 	copied := backedUp(t, from)
-	put(t, from, "later")
+	write(t, from, "later")
 
 	check(t, Restore(t.Context(), to, bytes.NewReader(copied)))
 	if left := names(t, to); !slices.Equal(left, []string{"console.db", "console.lock"}) {
@@ -41,7 +41,7 @@ func TestRestoreBringsBack(t *testing.T) {
 	}
 	// Who followed the other one is told, whatever was seen of it.
 	for i := range 3 {
-		put(t, s, "n"+strconv.Itoa(i))
+		write(t, s, "n"+strconv.Itoa(i))
 	}
 	check(t, s.View(t.Context(), func(tx console.Tx) error {
 		for after := range int64(5) {
@@ -61,7 +61,7 @@ func TestRestoreRefuses(t *testing.T) {
 	from := t.TempDir()
 	s := opened(t, from)
 	for i := range 300 {
-		put(t, s, strconv.Itoa(i))
+		write(t, s, strconv.Itoa(i))
 	}
 	good := backedUp(t, s)
 	changed := func(statements ...string) []byte {

@@ -42,7 +42,7 @@ func opened(t testing.TB, dir string) *store.Store {
 	return s
 }
 
-func put(t testing.TB, s console.Store, id string) {
+func write(t testing.TB, s console.Store, id string) {
 	t.Helper()
 	check(t, s.Update(t.Context(), func(tx console.Tx) error {
 		if err := tx.Audit(console.AuditEntry{Action: "put", Object: id}); err != nil {
@@ -88,7 +88,7 @@ func names(t testing.TB, dir string) (names []string) {
 func TestFolderIsKeptFromOthers(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "a ?#%20[b]*")
 	s := opened(t, dir)
-	put(t, s, "a")
+	write(t, s, "a")
 	for _, path := range []string{"console.db", "console.db-wal", "console.db-shm", "console.lock"} {
 		info, err := os.Stat(filepath.Join(dir, path))
 		check(t, err)
@@ -157,8 +157,8 @@ func TestAnotherProgramWrites(t *testing.T) {
 func TestAuditIsOnlyAddedTo(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, dir)
-	put(t, s, "a")
-	put(t, s, "b")
+	write(t, s, "a")
+	write(t, s, "b")
 	db := raw(t, filepath.Join(dir, fileName))
 	for _, statement := range []string{
 		"UPDATE audit SET actor = 'x' WHERE seq = 1",
