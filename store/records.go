@@ -86,7 +86,7 @@ func (t *tx) Put(r console.Record) error {
 	if err := t.writable(); err != nil {
 		return err
 	}
-	if err := check(r); err != nil {
+	if err := flaw(r); err != nil {
 		return err
 	}
 	was, err := t.records(r.Kind, "id = ?", []any{r.ID}, "")
@@ -123,8 +123,8 @@ func same(was, is console.Record) bool {
 		was.Due.IsZero() == is.Due.IsZero() && was.Due.UnixMilli() == is.Due.UnixMilli() && bytes.Equal(was.Doc, is.Doc)
 }
 
-// check says what is wrong with a record.
-func check(r console.Record) error {
+// flaw says what is wrong with a record.
+func flaw(r console.Record) error {
 	if r.Kind == "" || r.ID == "" {
 		return fmt.Errorf("put record %q of kind %q: it needs both an id and a kind", r.ID, r.Kind)
 	}
