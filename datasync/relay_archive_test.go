@@ -3,6 +3,7 @@ package datasync
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,9 +25,12 @@ func TestRelayArchivesCarryAnyTree(t *testing.T) {
 	}
 	var indexes []*tree.Index
 	var roots []*os.Root
-	for _, day := range days {
+	for i, day := range days {
 		dir := t.TempDir()
 		write(t, dir, day)
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint("run", i)), []byte("#!/bin/sh\n"), fs.FileMode(0o644|i%2*0o111)); err != nil {
+			t.Fatal(err)
+		}
 		if err := errors.Join(os.Mkdir(filepath.Join(dir, "folder without files"), 0o755), os.Symlink("a", filepath.Join(dir, "z"))); err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package datasync
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"popup/internal/git"
+	"popup/internal/tree"
 	"popup/internal/wire"
 )
 
@@ -102,8 +104,8 @@ func TestRelayIsGone(t *testing.T) {
 		}
 		r.clock.advance(time.Minute)
 	}
-	if first == 0 || first > share(fleet)+2*time.Minute {
-		t.Errorf("the origin was fetched from after %v; want within %v", first, share(fleet))
+	if turn := spread("fair-7", share(fleet)); turn < 2*time.Minute || first < turn || first > turn+2*time.Minute {
+		t.Errorf("the origin was fetched from after %v; want when its turn comes, after %v", first, turn)
 	}
 	if polls, most := r.origin.Requests()-asked, int64(100*time.Minute/share(fleet)+3); polls > most || polls < 5 {
 		t.Errorf("the origin was asked %d times in 100 minutes; want at most %d", polls, most)
@@ -124,5 +126,20 @@ func TestRelayThatNeverWas(t *testing.T) {
 	var known *git.Error
 	if !errors.As(err, &known) || known.Class != git.Credentials || !strings.Contains(r.Status().RelayError, "not reached") {
 		t.Errorf("%v, and of the relay %q; want both told", err, r.Status().RelayError)
+	}
+}
+
+// A revision is not refused for what a relay sent, also when there is no time left to
+// fetch it from the origin.
+func TestRelayFaultIsNotTheRevisions(t *testing.T) {
+	r := newRelayed(t, wire.Source{}, SourceOptions{})
+	rev := Revision(r.repo.Head())
+	ctx, stop := context.WithCancel(t.Context())
+	err := r.stageUpon(ctx, r.config.Publisher, rev, func(context.Context, *aside) (*tree.Index, error) {
+		stop()
+		return nil, asGate(rev, GateContent, &relayFault{r.source, rev, &tree.EntryError{Name: "a", Why: "is forged"}})
+	})
+	if !errors.Is(err, context.Canceled) || contentFault(err) {
+		t.Errorf("got %v; want that it was stopped", err)
 	}
 }

@@ -119,6 +119,7 @@ func TestRelayThatLiesAboutContent(t *testing.T) {
 		"nothing":         func(r *relayed) { r.sends([]byte{0}) },
 		"no zstd":         func(r *relayed) { r.sends(tarOf(r.t, r.members()...)) },
 		"zeros":           func(r *relayed) { r.sends(zstdOf(r.t, make([]byte, 96<<20))) },
+		"zeros behind it": func(r *relayed) { r.sends(zstdOf(r.t, append(tarOf(r.t, r.members()...), make([]byte, 96<<20)...))) },
 		"zeros in a file": pack(change("list/large", func(m *member) { m.content = strings.Repeat("\x00", 96<<20) })),
 		"truncated": func(r *relayed) {
 			file := filepath.Join(r.folder, r.readHead().Snapshot.Name)
