@@ -49,8 +49,13 @@ var rooms = map[string]room{
 // exceptions are packages that may import one room more.
 var exceptions = map[string]string{"internal/wire": "apps"}
 
-// testutil is for tests alone.
-const testutil = "internal/testutil"
+// These are for tests alone.
+const (
+	testutil  = "internal/testutil"
+	storetest = "store/storetest"
+)
+
+func forTests(dir string) bool { return within(dir, testutil) || within(dir, storetest) }
 
 // roomOf is the room that a package's folder belongs to; empty for none.
 func roomOf(dir string) string {
@@ -81,8 +86,8 @@ func judge(dir, imported string, test bool) string {
 	switch {
 	case within(target, "e2e") && !within(dir, "e2e"):
 		return fmt.Sprintf("%s imports %s, and nothing may import e2e", dir, target)
-	case within(target, testutil):
-		if !test && !within(dir, testutil) && !within(dir, "e2e") {
+	case forTests(target):
+		if !test && !forTests(dir) && !within(dir, "e2e") {
 			return fmt.Sprintf("%s imports %s outside its tests", dir, target)
 		}
 		return ""
@@ -136,6 +141,7 @@ func TestTheTableRefuses(t *testing.T) {
 		{"templates", "github.com/google/go-cmp/cmp", "templates may import only the standard library, and imports github.com/google/go-cmp/cmp"},
 		{"cmd/popup", "popup/e2e/appliance", "cmd/popup imports e2e/appliance, and nothing may import e2e"},
 		{"cmd/popup", "popup/internal/testutil", "cmd/popup imports internal/testutil outside its tests"},
+		{"store/sqlite", "popup/store/storetest", "store/sqlite imports store/storetest outside its tests"},
 		{"newroom", "fmt", "newroom is in no room; enter it in the table of rooms, and in the design"},
 		{"appsandmore", "fmt", "appsandmore is in no room; enter it in the table of rooms, and in the design"},
 	} {
@@ -154,6 +160,8 @@ func TestTheTableRefuses(t *testing.T) {
 		{"web", "popup/internal/atomicfile", false},
 		{"apps", "popup/internal/testutil", true},
 		{"apps", "popup/internal/testutil/misbehave", true},
+		{"console", "popup/store/storetest", true},
+		{"store/storetest", "popup/store", false},
 		{"e2e/appliance", "popup/launcher", true},
 		{"templates", "github.com/google/go-cmp/cmp", true},
 		{"templates", "html/template", false},
