@@ -148,7 +148,7 @@ func (s *Store) patiently(ctx context.Context, try func() (again bool, err error
 		if !again {
 			return err
 		}
-		next := time.NewTimer(pause/2 + rand.N(pause)) //nolint:gosec // spreads, and hides nothing
+		next := time.NewTimer(pause/2 + rand.N(pause))
 		select {
 		case <-next.C:
 			continue

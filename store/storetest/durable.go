@@ -117,7 +117,7 @@ func killed(t *testing.T, dir, round string) (acknowledged []string) {
 	out, err := cmd.StdoutPipe()
 	check(t, err)
 	check(t, cmd.Start())
-	after := 1 + rand.IntN(30) //nolint:gosec // any
+	after := 1 + rand.IntN(30)
 	lines := bufio.NewReader(out)
 	for {
 		line, err := lines.ReadString('\n')
@@ -126,7 +126,7 @@ func killed(t *testing.T, dir, round string) (acknowledged []string) {
 		}
 		acknowledged = append(acknowledged, strings.TrimSpace(line))
 		if len(acknowledged) == after {
-			time.AfterFunc(rand.N(5*time.Millisecond), func() { cmd.Process.Kill() }) //nolint:errcheck,gosec // Wait tells
+			time.AfterFunc(rand.N(5*time.Millisecond), func() { cmd.Process.Kill() }) //nolint:errcheck // Wait tells
 		}
 	}
 	if err := cmd.Wait(); err == nil || cmd.ProcessState.Exited() {

@@ -25,7 +25,7 @@ func updateIsAllOrNothing(t *testing.T, s console.Store) {
 		}
 		return mine
 	})
-	if err != mine { //nolint:errorlint // as it is
+	if err != mine {
 		t.Errorf("Update returns %v, want the function's own error", err)
 	}
 	absent(t, s, "new")
@@ -138,7 +138,7 @@ func viewOnlyReads(t *testing.T, s console.Store) {
 	if r := get(t, s, "a"); string(r.Doc) != "1" || newest(t, s) != before {
 		t.Errorf("a View wrote: %q", r.Doc)
 	}
-	if err := s.View(t.Context(), func(console.Tx) error { return io.EOF }); err != io.EOF { //nolint:errorlint // as it is
+	if err := s.View(t.Context(), func(console.Tx) error { return io.EOF }); err != io.EOF {
 		t.Errorf("View returns %v, want the function's own error", err)
 	}
 }
