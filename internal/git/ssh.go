@@ -27,6 +27,7 @@ type sshSession struct {
 	in     io.WriteCloser
 	out    io.Reader
 	said   *firstWords // on its standard error
+	heard  chan struct{} // closed when all of that has come
 	undo   func() bool
 	ended  func() error // why the context did
 }
@@ -61,7 +62,7 @@ func (r *Remote) connectSSH(ctx context.Context, limit int64) (_ *sshSession, er
 	if err != nil {
 		return nil, r.refusedSSH(err, addr)
 	}
-	s := &sshSession{conn: watched, client: ssh.NewClient(c, channels, requests), said: &firstWords{}, undo: undo, ended: ctx.Err}
+	s := &sshSession{conn: watched, client: ssh.NewClient(c, channels, requests), said: &firstWords{}, heard: make(chan struct{}), undo: undo, ended: ctx.Err}
 	return s, errors.Join(s.start(r.address.path), conn.SetDeadline(time.Time{}))
 }
 
@@ -91,8 +92,19 @@ func (s *sshSession) start(path string) error {
 	if s.out, err = run.StdoutPipe(); err != nil {
 		return err
 	}
-	return run.Start("git-upload-pack " + quoteForShell(path))
+	if err := run.Start("git-upload-pack " + quoteForShell(path)); err != nil {
+		return err
+	}
+	go func() { // until the session is closed
+		defer close(s.heard)
+		_ = run.Wait() // how it ended shows in what it sent
+	}()
+	return nil
 }
+
+// lastWords is how long what a server says is waited for when its answer has ended:
+// the two come on ways of their own.
+const lastWords = time.Second
 
 func quoteForShell(s string) string {
 	return "'" + strings.NewReplacer(`'`, `'\''`, `!`, `'\!'`).Replace(s) + "'"
@@ -145,7 +157,6 @@ func (p *sshPack) Read(b []byte) (int, error) {
 // cause prefers why the connection was given up, and what the server said in words,
 // to how its answer could not be read.
 func (s *sshSession) cause(err error) error {
-	words := s.said.String()
 	why := s.conn.why.Load()
 	switch {
 	case err == nil:
@@ -154,6 +165,13 @@ func (s *sshSession) cause(err error) error {
 		return s.ended()
 	case why != nil:
 		return *why
+	}
+	select {
+	case <-s.heard:
+	case <-time.After(lastWords):
+	}
+	words := s.said.String()
+	switch {
 	case words == "":
 		return err
 	case strings.Contains(words, "not our ref"):
