@@ -26,13 +26,28 @@ const relayTrees = ".popup-trees"
 // mostTrees bounds that member.
 const mostTrees = 64 << 20
 
-// relayWindow is the memory that reading an archive takes.
-const relayWindow = 8 << 20
+// relayWindow is the memory that reading an archive takes, and mostHints what its
+// reader knows beforehand at most.
+const (
+	relayWindow = 8 << 20
+	mostHints   = 4 << 20
+)
+
+// relayHints are what a reader who has the tree x knows beforehand, as a dictionary of
+// zstd: the ids in a folder do not compress, but for those that it had before.
+func relayHints(x *tree.Index) (id uint32, hints []byte) {
+	hints = encodeTrees(x, nil)
+	return 1, hints[:min(len(hints), mostHints)]
+}
 
 // writeRelayArchive writes the tree x below root, but for what from has; nil: has
 // nothing. The same trees make the same bytes.
 func writeRelayArchive(ctx context.Context, to io.Writer, root *os.Root, x, from *tree.Index) (err error) {
-	z, err := zstd.NewWriter(to, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithWindowSize(relayWindow))
+	opts := []zstd.EOption{zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithWindowSize(relayWindow)}
+	if from != nil {
+		opts = append(opts, zstd.WithEncoderDictRaw(relayHints(from)))
+	}
+	z, err := zstd.NewWriter(to, opts...)
 	if err != nil {
 		return err
 	}
@@ -152,7 +167,11 @@ const smallFile = 256 << 10
 // readRelayArchive writes the tree root by w. What an archive holds besides is not
 // looked at, and what it lacks is an error.
 func readRelayArchive(ctx context.Context, from io.Reader, root tree.ID, w *tree.Writer, limits tree.Limits) error {
-	z, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(relayWindow))
+	opts := []zstd.DOption{zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(relayWindow)}
+	if base := w.Base(); base != nil {
+		opts = append(opts, zstd.WithDecoderDictRaw(relayHints(base.Index)))
+	}
+	z, err := zstd.NewReader(from, opts...)
 	if err != nil {
 		return err
 	}

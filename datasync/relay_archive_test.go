@@ -48,23 +48,56 @@ func TestRelayArchivesCarryAnyTree(t *testing.T) {
 			if j >= 0 {
 				from, base = indexes[j], &tree.Base{Root: roots[j], Index: indexes[j]}
 			}
-			var packed bytes.Buffer
-			if err := writeRelayArchive(t.Context(), &packed, roots[i], x, from); err != nil {
-				t.Fatal(err)
-			}
-			dir := tempDir(t)
-			w := tree.NewWriter(openRoot(t, dir), tree.WriterOptions{Base: base})
-			err := readRelayArchive(t.Context(), &packed, x.Root(), w, tree.Limits{}.OrDefault())
-			if err == nil {
-				_, err = w.Finish()
-			}
-			if err := errors.Join(err, w.Close()); err != nil {
-				t.Fatalf("%d upon %d: %v", i, j, err)
-			}
-			if diff := cmp.Diff(listing(t, roots[i].Name()), listing(t, dir)); diff != "" {
-				t.Errorf("%d upon %d:\n%s", i, j, diff)
-			}
+			carry(t, roots[i], x, from, base)
+			carry(t, roots[i], x, nil, base) // a snapshot, to one who has something else
 		}
+	}
+}
+
+// carry writes the tree x, of which the reader has from, and reads it upon base.
+func carry(t *testing.T, root *os.Root, x, from *tree.Index, base *tree.Base) {
+	t.Helper()
+	var packed bytes.Buffer
+	if err := writeRelayArchive(t.Context(), &packed, root, x, from); err != nil {
+		t.Fatal(err)
+	}
+	dir := tempDir(t)
+	w := tree.NewWriter(openRoot(t, dir), tree.WriterOptions{Base: base})
+	err := readRelayArchive(t.Context(), &packed, x.Root(), w, tree.Limits{}.OrDefault())
+	if err == nil {
+		_, err = w.Finish()
+	}
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(listing(t, root.Name()), listing(t, dir)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A change costs what changed: the ids of what did not are known to the reader.
+func TestRelayChangeIsSmall(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string]string{}
+	for i := range 2000 {
+		files[fmt.Sprintf("folder %d/file %d", i%20, i)] = fmt.Sprint("content ", i)
+	}
+	write(t, dir, files)
+	scan := func() *tree.Index {
+		x, err := tree.Scan(t.Context(), os.DirFS(dir), tree.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	before := scan()
+	write(t, dir, map[string]string{"folder 3/file 3": "changed", "folder 7/file 7": "as well"})
+	var packed bytes.Buffer
+	if err := writeRelayArchive(t.Context(), &packed, openRoot(t, dir), scan(), before); err != nil {
+		t.Fatal(err)
+	}
+	if packed.Len() > 600 {
+		t.Errorf("two changes of 2000 files take %d bytes", packed.Len())
 	}
 }
 
