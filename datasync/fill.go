@@ -29,7 +29,14 @@ func (s *Syncer) fill(ctx context.Context, rev Revision) error {
 		return err
 	}
 	s.config.Logger.Info("fetched", "repo", s.config.Source.String(), "commit", rev.Short(), "took", s.config.Now().Sub(began))
-	return s.noteMended(rev)
+	s.noteMended(rev)
+	s.mu.Lock()
+	known := s.memory.Extract == s.config.Extract
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
+	return s.remember(func(m memory) memory { m.Extract = s.config.Extract; return m })
 }
 
 // stageUpon makes rev in p by fill, and once more where a relay sent something else.
@@ -221,20 +228,18 @@ func (s *Syncer) Recheck() {
 	s.checked = time.Time{}
 }
 
-// noteMended remembers that the current revision was made anew under its name.
-func (s *Syncer) noteMended(rev Revision) error {
+// noteMended remembers that the current revision was made anew under its name, until
+// it is published.
+func (s *Syncer) noteMended(rev Revision) {
 	if current, ok := s.config.Publisher.Current(); ok && current == rev {
 		s.mu.Lock()
 		s.mended = rev
 		s.mu.Unlock()
 	}
-	return nil
 }
 
-func (s *Syncer) takeMended(rev Revision) bool {
+func (s *Syncer) isMended(rev Revision) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	mended := s.mended == rev
-	s.mended = ""
-	return mended
+	return s.mended == rev
 }

@@ -143,6 +143,19 @@ func (p *Publisher) markDamaged(rev Revision) {
 	p.damaged[rev] = true
 }
 
+// distrust has the current revision be made anew, and the others not be kept.
+func (p *Publisher) distrust() {
+	current, _ := p.Current()
+	all, _ := p.List() // where it cannot be read, nothing is staged either
+	for _, rev := range all {
+		if rev == current {
+			p.markDamaged(rev)
+		} else {
+			p.reject(rev)
+		}
+	}
+}
+
 func (p *Publisher) forgetDamage(rev Revision) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -245,7 +245,53 @@ func TestSyncerMendsEdits(t *testing.T) {
 		t.Errorf("after an edit: %v, %v, %v", rev, changed, err)
 	}
 	wantFiles(t, r.publisher.Path("one"), map[string]string{"a": "1"})
+	if err := r.Publish("one"); err != nil {
+		t.Fatal(err)
+	}
 	if _, changed, err := r.Stage(t.Context()); changed || err != nil {
 		t.Errorf("when it was mended: %v, %v", changed, err)
+	}
+}
+
+// Another archive of the same revision is other data, also after a restart.
+func TestAnotherExtractIsMadeAnew(t *testing.T) {
+	r := newRig(t, Config{Extract: "one.tar"})
+	r.source.setFill("r1", func(dir string) error {
+		return errors.Join(os.WriteFile(filepath.Join(dir, "one.tar"), tarOf(t, file("a", "1")), 0o644),
+			os.WriteFile(filepath.Join(dir, "two.tar"), tarOf(t, file("a", "2")), 0o644))
+	})
+	r.sync("r1")
+	r.reopen(nil)
+	if _, changed, err := r.Stage(t.Context()); changed || err != nil {
+		t.Errorf("the same archive: %v, %v", changed, err)
+	}
+	r.reopen(func(c *Config) { c.Extract = "two.tar" })
+	if _, changed, err := r.Stage(t.Context()); !changed || err != nil {
+		t.Errorf("another archive: %v, %v", changed, err)
+	}
+	wantFiles(t, r.publisher.Path("r1"), map[string]string{"a": "2"})
+}
+
+// What was mended stays to be served anew until it is; and what is held is mended too.
+func TestMendedUntilPublished(t *testing.T) {
+	r := newRig(t, Config{})
+	r.source.set(t, "one", map[string]string{"a": "1"})
+	r.sync("one")
+	if err := r.Hold("one"); err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, filepath.Join(r.publisher.Path("one"), "a"), "edited")
+	r.Recheck()
+	for range 2 {
+		if _, changed, err := r.Stage(t.Context()); !changed || err != nil {
+			t.Fatalf("mended: %v, %v", changed, err)
+		}
+	}
+	wantFiles(t, r.publisher.Path("one"), map[string]string{"a": "1"})
+	if err := r.Publish("one"); err != nil {
+		t.Fatal(err)
+	}
+	if _, changed, err := r.Stage(t.Context()); changed || err != nil {
+		t.Errorf("published: %v, %v", changed, err)
 	}
 }

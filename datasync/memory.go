@@ -34,6 +34,7 @@ type Refusal struct {
 type memory struct {
 	Held    Revision  `json:"held,omitempty"`
 	Refused []Refusal `json:"refused,omitempty"`
+	Extract string    `json:"extract,omitempty"` // what the newest revision was taken from
 }
 
 func readMemory(dir string) (m memory, err error) {

@@ -62,6 +62,9 @@ func NewSyncer(config Config) *Syncer {
 	for _, r := range remembered.Refused {
 		config.Publisher.reject(r.Revision)
 	}
+	if remembered.Extract != config.Extract {
+		config.Publisher.distrust() // the same revision is something else now
+	}
 	return s
 }
 
@@ -107,7 +110,7 @@ func (s *Syncer) Stage(ctx context.Context) (rev Revision, changed bool, err err
 		return "", false, err
 	}
 	current, ok := s.config.Publisher.Current()
-	changed = !ok || current != rev || s.takeMended(rev)
+	changed = !ok || current != rev || s.isMended(rev)
 	if asked && !changed {
 		s.confirm()
 	}
@@ -151,7 +154,10 @@ func (s *Syncer) stageNewest(ctx context.Context) (Revision, error) {
 	s.status.Wanted = rev
 	refusal, refused := s.memory.refused(rev, s.fingerprint())
 	s.mu.Unlock()
-	if _, held := s.held(); held {
+	if held, ok := s.held(); ok {
+		if s.edited(ctx, held) {
+			return rev, s.fill(ctx, held)
+		}
 		return rev, nil
 	}
 	if current, ok := s.config.Publisher.Current(); ok && current == rev && !s.edited(ctx, rev) {
@@ -190,6 +196,7 @@ func (s *Syncer) Publish(rev Revision) error {
 	}
 	s.mu.Lock()
 	wanted := s.status.Wanted
+	s.mended = ""
 	s.mu.Unlock()
 	if rev == wanted && rev != before {
 		s.confirm()

@@ -181,7 +181,7 @@ func (a *Appliance) syncStream(ctx context.Context, s *stream, look *pass, set f
 	next := current.pair
 	set(&next, id)
 	if next == current.pair && s == a.data && current.followsData() {
-		return true, nil // it was mended on disk, and is read afresh for each request
+		return true, s.syncer.Publish(id) // it was mended on disk, and is read afresh for each request
 	}
 	if next == current.pair && s == a.service {
 		a.views.renew()
@@ -192,7 +192,7 @@ func (a *Appliance) syncStream(ctx context.Context, s *stream, look *pass, set f
 	if err := a.activate(ctx, next); err != nil {
 		// Data that a busy machine was too slow to show may be shown the next time.
 		slow := s == a.data && errors.Is(err, front.ErrNoAnswer)
-		if ctx.Err() == nil && !machineFault(err) && !slow {
+		if ctx.Err() == nil && !machineFault(err) && !slow && next != current.pair {
 			s.syncer.Refuse(id, err)
 			a.record(Entry{Event: "refused", Release: string(next.Release), Revision: string(next.Revision), Message: err.Error()})
 		}
