@@ -1,7 +1,6 @@
 package launcher
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -14,6 +13,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"regexp"
 	"runtime"
 	"time"
 
@@ -221,11 +221,8 @@ func (l *link) forgetToken() error {
 		return nil
 	}
 	plan.Console.Token = ""
-	without := bytes.ReplaceAll(text, []byte(token), []byte(`""`))
-	if quoted := bytes.ReplaceAll(text, []byte(`"`+token+`"`), []byte(`""`)); !bytes.Equal(quoted, text) {
-		without = quoted
-	}
-	if again, err := userdata.DecodePlan(without); err != nil || again.Console == nil || again.Console.Token != "" || bytes.Contains(without, []byte(token)) {
+	without := regexp.MustCompile(`["']?`+regexp.QuoteMeta(token)+`["']?`).ReplaceAll(text, []byte(`""`))
+	if again, err := userdata.DecodePlan(without); err != nil || again.Console == nil || again.Console.Token != "" {
 		if without, err = userdata.EncodePlan(plan); err != nil {
 			return fmt.Errorf("forget the console's token: %w", err)
 		}

@@ -3,6 +3,7 @@ package launcher
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,7 +31,6 @@ const (
 // now and then, until ctx ends. One that does not answer is asked ever more seldom.
 func (l *link) report(ctx context.Context) {
 	failed := 0
-	next := wire.Period(l.kept.get().Every)
 	for ctx.Err() == nil {
 		answer, err := l.reportOnce(ctx)
 		if ctx.Err() != nil {
@@ -38,8 +38,8 @@ func (l *link) report(ctx context.Context) {
 		}
 		wait := time.Duration(0)
 		if err == nil {
-			failed, next = 0, wire.Period(answer.Next)
-			wait = untilTurn(l.instance, time.Now(), next)
+			failed = 0
+			wait = untilTurn(l.instance, time.Now(), wire.Period(cmp.Or(answer.Next, l.kept.get().Every)))
 		} else {
 			failed++
 			wait = l.waitAfter(failed, err)

@@ -107,7 +107,7 @@ func FuzzParseAnswer(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if next := time.Duration(a.Next) * time.Second; next < LeastPeriod || next > MostPeriod || len(a.Commands) > mostCommands {
+		if next := Period(a.Next); next < LeastPeriod || next > MostPeriod || a.Next != 0 && next != time.Duration(a.Next)*time.Second || len(a.Commands) > mostCommands {
 			t.Errorf("next in %s, %d commands", next, len(a.Commands))
 		}
 		for _, c := range a.Commands {

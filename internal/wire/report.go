@@ -96,7 +96,7 @@ type Numbers struct {
 type Answer struct {
 	Wanted   *Wanted   `json:"wanted,omitempty"` // nil: as before
 	Commands []Command `json:"commands,omitempty"`
-	Next     int       `json:"next,omitempty"` // seconds to the next report without news; 0: 30
+	Next     int       `json:"next,omitempty"` // seconds to the next report without news; 0: as the enrolment said
 }
 
 // Wanted is how the instance is to be. It is applied again and again to the same effect.
@@ -172,7 +172,9 @@ func ParseAnswer(body []byte) (Answer, error) {
 			a.Commands = append(a.Commands, c)
 		}
 	}
-	a.Next = int(Period(a.Next) / time.Second)
+	if a.Next != 0 {
+		a.Next = int(Period(a.Next) / time.Second)
+	}
 	return a, nil
 }
 
