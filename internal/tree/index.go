@@ -3,7 +3,6 @@ package tree
 import (
 	"cmp"
 	"iter"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,36 +79,41 @@ func newFolder(entries []Entry, within map[string]*folder) *folder {
 func newIndex(entries []Entry) *Index {
 	type open struct {
 		path    string
+		count   int
 		entries []Entry
+		within  map[string]*folder
 	}
 	found := map[string]*open{".": {path: "."}}
 	inOrder := []*open{found["."]}
+	in := make([]*open, len(entries))
 	last := found["."]
-	for _, e := range entries {
+	for i, e := range entries {
 		if dir := e.dir(); dir != last.path {
 			last = found[dir]
 		}
-		last.entries = append(last.entries, e)
+		in[i] = last
+		last.count++
 		if e.Mode.isFolder() {
 			o := &open{path: e.Path}
 			found[e.Path] = o
 			inOrder = append(inOrder, o)
 		}
 	}
-	folders := make(map[string]*folder, len(inOrder))
-	for _, o := range slices.Backward(inOrder) {
-		var within map[string]*folder
-		for _, e := range o.entries {
-			if e.Mode.isFolder() {
-				if within == nil {
-					within = map[string]*folder{}
-				}
-				within[e.Path] = folders[e.Path]
-			}
-		}
-		folders[o.path] = newFolder(o.entries, within)
+	rest := make([]Entry, len(entries))
+	for _, o := range inOrder {
+		o.entries, rest = rest[:0:o.count], rest[o.count:]
 	}
-	return &Index{top: folders["."]}
+	for i, e := range entries {
+		in[i].entries = append(in[i].entries, e)
+	}
+	for _, o := range slices.Backward(inOrder[1:]) {
+		above := found[dirOf(o.path)]
+		if above.within == nil {
+			above.within = map[string]*folder{}
+		}
+		above.within[o.path] = newFolder(o.entries, o.within)
+	}
+	return &Index{top: newFolder(inOrder[0].entries, inOrder[0].within)}
 }
 
 // compare is git's order: a folder's name ends in a slash there.
@@ -133,12 +137,19 @@ func after(s string, mode Mode, n int) int {
 
 // encode is the folder as git's tree object.
 func (f *folder) encode() []byte {
-	var out []byte
+	size, skip := 0, -1
+	for i := range f.entries {
+		if skip < 0 {
+			skip = strings.LastIndexByte(f.entries[i].Path, '/') + 1 // they stand in the same folder
+		}
+		size += len("100644 ") + len(f.entries[i].Path) - skip + 1 + len(ID{})
+	}
+	out := make([]byte, 0, size)
 	for i := range f.entries {
 		e := &f.entries[i]
 		out = strconv.AppendUint(out, uint64(e.Mode), 8)
 		out = append(out, ' ')
-		out = append(out, path.Base(e.Path)...)
+		out = append(out, e.Path[skip:]...)
 		out = append(out, 0)
 		out = append(out, e.ID[:]...)
 	}

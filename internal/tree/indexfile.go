@@ -123,11 +123,10 @@ func readEntries(text []byte) ([]Entry, error) {
 	entries := make([]Entry, 0, count)
 	dirs := map[string]bool{".": true}
 	last := "."
-	var name []byte
+	before := ""
 	for range count {
-		same := c.number(0, int64(len(name)))
-		name = append(name[:same], c.bytes(c.number(0, maxPath))...)
-		e := Entry{Path: string(name), Mode: Mode(c.number(0, math.MaxUint32))}
+		same := c.number(0, int64(len(before)))
+		e := Entry{Path: before[:same] + string(c.bytes(c.number(0, maxPath))), Mode: Mode(c.number(0, math.MaxUint32))}
 		copy(e.ID[:], c.bytes(int64(len(e.ID))))
 		e.Size, e.Modified = c.number(0, math.MaxInt64), c.number(math.MinInt64, math.MaxInt64)
 		if c.err != nil {
@@ -137,7 +136,7 @@ func readEntries(text []byte) ([]Entry, error) {
 		if dir != last && !dirs[dir] || partFault(path.Base(e.Path)) != "" || len(e.Path) > maxPath || strings.HasSuffix(e.Path, "/") {
 			return nil, fmt.Errorf("%s is no name of an entry there", shown(e.Path))
 		}
-		last = dir
+		last, before = dir, e.Path
 		switch {
 		case e.Mode.isFolder():
 			dirs[e.Path] = true

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,14 +24,8 @@ func (w *Writer) Reuse(name string, mode Mode, id ID) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if w.opts.Spare != nil {
-		if err := w.dir(dirOf(clean), Folder, ID{}); err != nil { // a folder that somebody changed is made anew, and then nothing in it is kept
-			return false, err
-		}
-		e, ok := w.opts.Spare.Lookup(clean)
-		if ok && e.Mode == mode && e.ID == id && w.intact(e) {
-			return true, w.keep(e)
-		}
+	if kept, err := w.fromSpare(clean, mode, id); kept || err != nil {
+		return kept, err
 	}
 	if w.opts.Base == nil {
 		return false, nil
@@ -52,6 +45,21 @@ func (w *Writer) Reuse(name string, mode Mode, id ID) (bool, error) {
 	}
 	e.Mode = mode // two that are alike may be written differently
 	return true, w.share(e, clean)
+}
+
+// fromSpare keeps what the spare has under that name, if it is the same.
+func (w *Writer) fromSpare(name string, mode Mode, id ID) (bool, error) {
+	if w.opts.Spare == nil {
+		return false, nil
+	}
+	if err := w.dir(dirOf(name), Folder, ID{}); err != nil { // a folder that somebody changed is made anew, and then nothing in it is kept
+		return false, err
+	}
+	e, ok := w.opts.Spare.Lookup(name)
+	if !ok || e.Mode != mode || e.ID != id || !w.intact(e) {
+		return false, nil
+	}
+	return true, w.keep(e)
 }
 
 // keep takes over an entry of the spare, with all that is below it.
@@ -122,16 +130,12 @@ func (w *Writer) share(e Entry, name string) error {
 	return w.shareFile(e, name)
 }
 
+// shareBelow puts what a folder of the base holds below name.
 func (w *Writer) shareBelow(dir, name string) error {
-	for e := range w.opts.Base.Index.Below(dir) {
-		to := path.Join(name, strings.TrimPrefix(strings.TrimPrefix(e.Path, dir), "/"))
-		if dir == "." {
-			to = path.Join(name, e.Path)
-		}
-		var err error
-		if e.Mode.isFolder() {
-			err = w.dir(to, e.Mode, e.ID)
-		} else {
+	for _, e := range w.opts.Base.Index.top.at(dir).entries {
+		to := path.Join(name, path.Base(e.Path))
+		kept, err := w.fromSpare(to, e.Mode, e.ID)
+		if !kept && err == nil {
 			err = w.share(e, to)
 		}
 		if err != nil {
