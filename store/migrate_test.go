@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,7 +131,7 @@ func TestFailedMigrationLeavesNothing(t *testing.T) {
 
 func TestUpdateTriesAgain(t *testing.T) {
 	passes := func(err error) bool { return strings.Contains(err.Error(), "nosuch") }
-	s, err := with(t, filepath.Join(t.TempDir(), "db"), Options{Retry: passes, Patience: 300 * time.Millisecond}, migrations)
+	s, err := with(t, filepath.Join(t.TempDir(), "db"), Options{Retry: passes}, migrations)
 	check(t, err)
 	for name, swallow := range map[string]bool{"said": false, "swallowed": true} {
 		runs := 0
@@ -154,7 +156,9 @@ func TestUpdateTriesAgain(t *testing.T) {
 		}))
 	}
 	busy := func(tx *tx) error { return tx.exec("INSERT INTO nosuch VALUES (1)") }
-	says(t, s.update(t.Context(), busy), "was not free for 300ms", "nosuch")
+	s.opts.Patience = 50 * time.Millisecond
+	says(t, s.update(t.Context(), busy), "was not free for 50ms", "nosuch")
+	s.opts.Patience = time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := s.update(ctx, busy); !errors.Is(err, context.DeadlineExceeded) {
@@ -165,6 +169,31 @@ func TestUpdateTriesAgain(t *testing.T) {
 	if runs != 1 {
 		t.Errorf("what does not pass was tried %d times", runs)
 	}
+}
+
+// TestOneWritesAtATime: of several connections, too.
+func TestOneWritesAtATime(t *testing.T) {
+	s, err := with(t, filepath.Join(t.TempDir(), "db"), Options{}, migrations)
+	check(t, err)
+	s.db.SetMaxOpenConns(4)
+	var all sync.WaitGroup
+	var inside atomic.Int32
+	for range 4 {
+		all.Go(func() {
+			for range 10 {
+				if err := s.update(t.Context(), func(*tx) error {
+					if n := inside.Add(1); n > 1 {
+						t.Errorf("%d write at once", n)
+					}
+					inside.Add(-1)
+					return nil
+				}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func newest(t testing.TB, s *Store) (seq int64) {
@@ -187,6 +216,9 @@ func TestFailedTxWritesNothing(t *testing.T) {
 		return nil // as if nothing had been
 	}), "nosuch")
 	says(t, s.update(t.Context(), func(tx *tx) error { return tx.exec("COMMIT") }), "commit to the store")
+	var over *tx
+	check(t, s.update(t.Context(), func(tx *tx) error { over = tx; return nil }))
+	says(t, over.Put(console.Record{Kind: "thing", ID: "a"}), "this transaction is over")
 	check(t, put(s, "b"))
 	check(t, s.View(t.Context(), func(tx console.Tx) error {
 		all, err := tx.List(console.Query{Kind: "thing"})

@@ -120,7 +120,7 @@ func (t *tx) Put(r console.Record) error {
 // same says whether a record is as it was, apart from the change that wrote it.
 func same(was, is console.Record) bool {
 	return was.Name == is.Name && was.Parent == is.Parent && was.Topic == is.Topic && was.State == is.State && was.Sort == is.Sort &&
-		was.Due.IsZero() == is.Due.IsZero() && was.Due.UnixMilli() == is.Due.UnixMilli() && bytes.Equal(was.Doc, is.Doc)
+		was.Due.UnixMilli() == is.Due.UnixMilli() && bytes.Equal(was.Doc, is.Doc)
 }
 
 // flaw says what is wrong with a record.

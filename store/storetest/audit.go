@@ -51,6 +51,9 @@ func auditIsAChain(t *testing.T, s console.Store) {
 		if stranger.At.Before(start.Truncate(time.Millisecond)) || stranger.At.After(time.Now()) || !bytes.Equal(stranger.Prev, first.Hash) {
 			t.Errorf("an entry without a time is %v", stranger)
 		}
+		if stranger.Detail != "a stranger's \uFFFD\uFFFD" {
+			t.Errorf("what is no text is kept as %q", stranger.Detail)
+		}
 		if first.Seq != 1 || len(first.Prev) != 0 || !first.At.Equal(noon) || first.Actor != given.Actor || first.Action != given.Action ||
 			first.Object != given.Object || first.Detail != given.Detail {
 			t.Errorf("an entry is kept as %v", first)
