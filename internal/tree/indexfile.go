@@ -133,11 +133,13 @@ func readEntries(text []byte) ([]Entry, error) {
 			return nil, c.err
 		}
 		dir := dirOf(e.Path)
-		if dir != last && !dirs[dir] || partFault(path.Base(e.Path)) != "" || len(e.Path) > maxPath || strings.HasSuffix(e.Path, "/") {
+		if dir != last && !dirs[dir] || partFault(path.Base(e.Path)) != "" || len(e.Path) > maxPath || strings.HasPrefix(e.Path, "./") {
 			return nil, fmt.Errorf("%s is no name of an entry there", shown(e.Path))
 		}
 		last, before = dir, e.Path
 		switch {
+		case dirs[e.Path]:
+			return nil, fmt.Errorf("%s is in it twice", shown(e.Path))
 		case e.Mode.isFolder():
 			dirs[e.Path] = true
 		case !e.Mode.isFile() && !e.Mode.isLink():
