@@ -26,7 +26,7 @@ type sshSession struct {
 	client *ssh.Client
 	in     io.WriteCloser
 	out    io.Reader
-	said   *firstWords // on its standard error
+	said   *firstWords   // on its standard error
 	heard  chan struct{} // closed when all of that has come
 	undo   func() bool
 	ended  func() error // why the context did
