@@ -130,7 +130,7 @@ func TestFailedMigrationLeavesNothing(t *testing.T) {
 }
 
 func TestUpdateTriesAgain(t *testing.T) {
-	passes := func(err error) bool { return strings.Contains(err.Error(), "nosuch") }
+	passes := func(err error) bool { return strings.Contains(err.Error(), "nosuch") || strings.Contains(err.Error(), "cannot commit") }
 	s, err := with(t, filepath.Join(t.TempDir(), "db"), Options{Retry: passes}, migrations)
 	check(t, err)
 	for name, swallow := range map[string]bool{"said": false, "swallowed": true} {
@@ -169,6 +169,11 @@ func TestUpdateTriesAgain(t *testing.T) {
 	if runs != 1 {
 		t.Errorf("what does not pass was tried %d times", runs)
 	}
+	runs = 0
+	says(t, s.update(t.Context(), func(tx *tx) error { runs++; return tx.exec("COMMIT") }), "cannot commit")
+	if runs != 1 {
+		t.Errorf("a commit that may have happened was tried %d times", runs)
+	}
 }
 
 // TestOneWritesAtATime: of several connections, too.
@@ -185,6 +190,7 @@ func TestOneWritesAtATime(t *testing.T) {
 					if n := inside.Add(1); n > 1 {
 						t.Errorf("%d write at once", n)
 					}
+					<-time.After(time.Millisecond) // long enough to be met
 					inside.Add(-1)
 					return nil
 				}); err != nil {
