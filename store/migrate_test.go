@@ -130,7 +130,9 @@ func TestFailedMigrationLeavesNothing(t *testing.T) {
 }
 
 func TestUpdateTriesAgain(t *testing.T) {
-	passes := func(err error) bool { return strings.Contains(err.Error(), "nosuch") || strings.Contains(err.Error(), "cannot commit") }
+	passes := func(err error) bool {
+		return strings.Contains(err.Error(), "nosuch") || strings.Contains(err.Error(), "cannot commit")
+	}
 	s, err := with(t, filepath.Join(t.TempDir(), "db"), Options{Retry: passes}, migrations)
 	check(t, err)
 	for name, swallow := range map[string]bool{"said": false, "swallowed": true} {
