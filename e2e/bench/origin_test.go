@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"popup/datasync"
 	"popup/internal/testutil"
 )
 
@@ -19,8 +20,8 @@ type origin struct {
 	name string
 	next func(n int) map[string][]byte // what the n-th change writes
 	made int
-	// changed is told of each change; nil: nobody is.
-	changed func()
+	// relay follows each change; nil: none does.
+	relay *datasync.Relay
 	// last is one file of the newest change, which who has it must show.
 	last struct {
 		path    string
@@ -47,9 +48,7 @@ func (o *origin) advance() {
 	o.t.Helper()
 	o.commit(o.next(o.made), true)
 	o.made++
-	if o.changed != nil {
-		o.changed()
-	}
+	o.publish()
 }
 
 func (o *origin) commit(files map[string][]byte, on bool) {

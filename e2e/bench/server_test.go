@@ -29,11 +29,12 @@ type cost struct {
 	Git      time.Duration // CPU of the git processes that answered
 	Own      time.Duration // CPU of the server itself
 	Requests int64
+	Asked    int64 // those of the requests that are the origin's to answer
 	Down, Up int64 // bytes on the wire, as the client sees it
 }
 
 func (c cost) minus(o cost) cost {
-	return cost{c.Git - o.Git, c.Own - o.Own, c.Requests - o.Requests, c.Down - o.Down, c.Up - o.Up}
+	return cost{c.Git - o.Git, c.Own - o.Own, c.Requests - o.Requests, c.Asked - o.Asked, c.Down - o.Down, c.Up - o.Up}
 }
 
 // server is the server's process, as its clients know it.
@@ -83,9 +84,10 @@ func (s *server) cost(t testing.TB) (c cost) {
 
 // counter counts what goes through connections, and what is being answered.
 type counter struct {
-	down, up, requests atomic.Int64
-	answering          sync.RWMutex
-	idle               sync.Map // the connections that are
+	down, up        atomic.Int64
+	requests, asked atomic.Int64
+	answering       sync.RWMutex
+	idle            sync.Map // the connections that are
 }
 
 func (c *counter) state(conn net.Conn, state http.ConnState) {
@@ -139,10 +141,18 @@ func (c *counter) count(next http.Handler) http.Handler {
 	})
 }
 
+// origin counts what gets to the origin.
+func (c *counter) origin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.asked.Add(1)
+		next.ServeHTTP(w, r)
+	})
+}
+
 func (c *counter) cost(w http.ResponseWriter, _ *http.Request) {
 	c.answering.Lock()
 	defer c.answering.Unlock()
-	total := cost{cpu(syscall.RUSAGE_CHILDREN), cpu(syscall.RUSAGE_SELF), c.requests.Load(), c.down.Load(), c.up.Load()}
+	total := cost{cpu(syscall.RUSAGE_CHILDREN), cpu(syscall.RUSAGE_SELF), c.requests.Load(), c.asked.Load(), c.down.Load(), c.up.Load()}
 	json.NewEncoder(w).Encode(total)
 }
 
@@ -163,11 +173,11 @@ func serve(context.Context) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/", backend)
+	mux.Handle("/", c.origin(backend))
 	for _, name := range []string{"days", "many"} {
 		mux.Handle("/relay/"+name+"/", datasync.RelayHandler(filepath.Join(os.Getenv("BENCH_DIR"), "relay", name)))
 	}
-	mux.HandleFunc("/fast/", fast)
+	mux.Handle("/fast/", c.origin(http.HandlerFunc(fast)))
 	handler := c.count(mux)
 	questions := http.NewServeMux()
 	questions.HandleFunc("/", c.cost)

@@ -26,8 +26,8 @@ const (
 // A fleet is instances that poll the same thing by the same schedule.
 type fleet struct {
 	title string
-	told  int // the size of the fleet that its schedules know; 0: none
-	relay bool
+	told  int             // the size of the fleet that its schedules know; 0: none
+	relay *datasync.Relay // which they ask, and which follows its origin as often as they; nil: none
 	// numbered instances are a fleet's own, which spread evenly without chance.
 	numbered bool
 	// budget is how many polls a second it must keep to; 0: as many as it likes.
@@ -41,49 +41,61 @@ func TestSim(t *testing.T) {
 	pollers := count(t, "POLLERS", 300)
 	dir := t.TempDir()
 	s := startServer(t, dir, newCertificate(t))
-	git := gitCost(t, s, many(t, dir, 300).relayed(t, s, dir))
+	followed := many(t, dir, 300).relayed(t, s, dir)
+	git := gitCost(t, s, followed)
+	var behind cost // what the origin of a relay pays
 	var text strings.Builder
-	fmt.Fprintf(&text, "\n| %d instances, @every 1m | period | polls | a second | busiest second | times the mean | busiest moment | times the mean | CPU ms a poll | cores busy |\n", pollers)
-	fmt.Fprintln(&text, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+	fmt.Fprintf(&text, "\n| %d instances, @every 1m | period | polls | a second | busiest second | times the mean | busiest moment | times the mean | requests of the origin | its CPU ms a poll | its cores busy | relay's CPU ms a poll |\n", pollers)
+	fmt.Fprintln(&text, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 	for _, f := range []fleet{
 		{title: "git"},
 		{title: "git, told how many they are", told: pollers, budget: budget},
 		{title: "git, and numbered", told: pollers, budget: budget, numbered: true},
-		{title: "relay", relay: true},
+		{title: "relay", relay: followed.relay},
 	} {
 		before := s.cost(t)
 		seen := f.run(t, s, pollers)
 		paid := s.cost(t).minus(before)
-		if paid.Requests != int64(seen.polls) || seen.polls < 2*pollers {
-			t.Fatalf("%s: %d instances made %d polls and %d requests", f.title, pollers, seen.polls, paid.Requests)
+		if paid.Requests != int64(seen.polls+seen.looks) || seen.polls < 2*pollers {
+			t.Fatalf("%s: %d instances made %d polls, a relay %d, and all of them %d requests", f.title, pollers, seen.polls, seen.looks, paid.Requests)
 		}
-		each := git
-		if f.relay {
-			each = paid.Own.Seconds() / float64(seen.polls)
+		each, relay := git, "–"
+		if f.relay != nil {
+			each, relay, behind = paid.Git.Seconds()/float64(seen.polls), figure(paid.Own.Seconds()*1000/float64(seen.polls)), paid
 		}
-		fmt.Fprintf(&text, "| %s | %v | %d | %.1f | %d | %.2f | %d s | %.2f | %s | %s |\n", f.title, seen.period, seen.polls, seen.mean(), seen.busiest(1),
-			seen.ratio(1), f.window(seen), seen.ratio(f.window(seen)), figure(each*1000), figure(each*seen.mean()))
-		for _, wrong := range f.judge(seen) {
+		fmt.Fprintf(&text, "| %s | %v | %d | %.1f | %d | %.2f | %d s | %.2f | %d | %s | %s | %s |\n", f.title, seen.period, seen.polls, seen.mean(), seen.busiest(1),
+			seen.ratio(1), f.window(seen), seen.ratio(f.window(seen)), paid.Asked, figure(each*1000), figure(each*seen.mean()), relay)
+		for _, wrong := range f.judge(seen, paid.Asked) {
 			t.Errorf("%s: %s", f.title, wrong)
 		}
 	}
-	fmt.Fprintf(&text, "\nBehind a relay the origin answers one poll of %s ms a minute, however many instances there are.\n\n%s: `make sim-sync`\n",
-		figure(git*1000), machine(t))
+	fmt.Fprintf(&text, "\nA poll of git http-backend was %s ms. Behind a relay the origin got %d requests in all, the relay's own, and paid %s ms for them.\n\n%s: `make sim-sync`\n",
+		figure(git*1000), behind.Asked, figure(behind.Git.Seconds()*1000), machine(t))
 	publish(t, "sim-sync", text.String())
 }
 
-// run has all of a fleet poll, twice each.
+// run has all of a fleet poll, twice each, and its relay as well.
 func (f fleet) run(t *testing.T, s *server, pollers int) *polls {
 	t.Helper()
-	seen := &polls{}
-	schedules, answers := make([]datasync.Schedule, pollers), make([]chan error, pollers)
-	heads := make([]func(context.Context) error, pollers)
-	for i := range pollers {
-		var err error
-		if schedules[i], err = datasync.ParseSchedule("@every 1m", "", f.instance(i), f.told); err != nil {
+	seen := &polls{pollers: pollers}
+	var schedules []datasync.Schedule
+	var answers []chan error
+	var heads []func(context.Context) error
+	join := func(instance string, told int, head func(context.Context) error) {
+		schedule, err := datasync.ParseSchedule("@every 1m", "", instance, told)
+		if err != nil {
 			t.Fatal(err)
 		}
-		answers[i], heads[i] = make(chan error), f.head(t, s)
+		schedules, answers, heads = append(schedules, schedule), append(answers, make(chan error)), append(heads, head)
+	}
+	for i := range pollers {
+		join(f.instance(i), f.told, f.head(t, s))
+	}
+	if f.relay != nil {
+		join("relay", 0, func(ctx context.Context) error {
+			_, err := f.relay.Publish(ctx)
+			return err
+		})
 	}
 	jobs := make(chan int)
 	var workers sync.WaitGroup
@@ -106,7 +118,7 @@ func (f fleet) run(t *testing.T, s *server, pollers int) *polls {
 				schedule.Run(ctx, func(context.Context) {
 					at := time.Since(began)
 					jobs <- i
-					seen.add(at, <-answers[i])
+					seen.add(i, at, <-answers[i])
 				})
 			})
 		}
@@ -135,7 +147,7 @@ func (f fleet) instance(i int) string {
 func (f fleet) head(t *testing.T, s *server) func(context.Context) error {
 	t.Helper()
 	from := wire.Source{URL: s.Plain + "/fast/many", Ref: "main"}
-	if f.relay {
+	if f.relay != nil {
 		from.Relay = s.Plain + "/relay/many"
 	}
 	source, err := datasync.NewSource(from, datasync.SourceOptions{})
@@ -167,18 +179,25 @@ func gitCost(t *testing.T, s *server, o *origin) float64 {
 
 // polls is when polls came.
 type polls struct {
-	period time.Duration
+	period  time.Duration
+	pollers int
 
 	mu      sync.Mutex
 	seconds []int // how many came in each
 	polls   int
+	looks   int // of the relay at its origin
 	failed  error
 }
 
-func (p *polls) add(at time.Duration, err error) {
+// add counts what the who-th came for; after the pollers comes the relay.
+func (p *polls) add(who int, at time.Duration, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.failed = errors.Join(p.failed, err)
+	if who >= p.pollers {
+		p.looks++
+		return
+	}
 	p.seconds[int(at/time.Second)]++
 	p.polls++
 }
@@ -210,13 +229,17 @@ func (f fleet) window(p *polls) int {
 	return int(math.Ceil(moment / p.mean()))
 }
 
-// judge says what is wrong with how a fleet polled.
-func (f fleet) judge(p *polls) (wrong []string) {
+// judge says what is wrong with how a fleet polled, of which asked requests got to
+// the origin.
+func (f fleet) judge(p *polls, asked int64) (wrong []string) {
 	if window, ratio := f.window(p), p.ratio(f.window(p)); ratio > even {
 		wrong = append(wrong, fmt.Sprintf("the busiest %d s are %.2f times the mean, and not at most %.1f", window, ratio, even))
 	}
 	if f.budget > 0 && p.mean() > f.budget {
 		wrong = append(wrong, fmt.Sprintf("%.1f polls a second are more than the %.0f that a repository may have", p.mean(), f.budget))
+	}
+	if f.relay != nil && asked*100 > int64(p.polls) {
+		wrong = append(wrong, fmt.Sprintf("%d requests got past the relay to the origin, which are more than a hundredth of %d polls", asked, p.polls))
 	}
 	return wrong
 }
@@ -233,18 +256,21 @@ func TestJudge(t *testing.T) {
 		name  string
 		fleet fleet
 		polls *polls
+		asked int64
 		wrong int
 	}{
-		{"even", fleet{budget: 110}, at(110, 90, 120, 100), 0},
-		{"a herd", fleet{}, at(400, 0, 0, 0), 1},
-		{"one second too busy", fleet{}, at(60, 100, 160, 80), 1},
-		{"too many", fleet{budget: 90}, at(110, 90, 120, 100), 1},
-		{"a herd of too many", fleet{budget: 90}, at(0, 200, 200, 0), 2},
-		{"one second of few", fleet{budget: 60}, at(50, 80, 20, 50), 0},
-		{"seconds of few", fleet{}, at(10, 90, 90, 10), 1},
-		{"one second of numbered few", fleet{numbered: true}, at(15, 24, 6, 15), 1},
+		{"even", fleet{budget: 110}, at(110, 90, 120, 100), 400, 0},
+		{"a herd", fleet{}, at(400, 0, 0, 0), 400, 1},
+		{"one second too busy", fleet{}, at(60, 100, 160, 80), 400, 1},
+		{"too many", fleet{budget: 90}, at(110, 90, 120, 100), 400, 1},
+		{"a herd of too many", fleet{budget: 90}, at(0, 200, 200, 0), 400, 2},
+		{"one second of few", fleet{budget: 60}, at(50, 80, 20, 50), 400, 0},
+		{"seconds of few", fleet{}, at(10, 90, 90, 10), 400, 1},
+		{"a relay that looks for itself", fleet{relay: &datasync.Relay{}}, at(110, 90, 120, 100), 4, 0},
+		{"polls that get past a relay", fleet{relay: &datasync.Relay{}}, at(110, 90, 120, 100), 5, 1},
+		{"one second of numbered few", fleet{numbered: true}, at(15, 24, 6, 15), 400, 1},
 	} {
-		if wrong := c.fleet.judge(c.polls); len(wrong) != c.wrong {
+		if wrong := c.fleet.judge(c.polls, c.asked); len(wrong) != c.wrong {
 			t.Errorf("%s: %q", c.name, wrong)
 		}
 	}

@@ -182,15 +182,14 @@ func (sc scenario) once(t *testing.T, s *server, c contender, k kind) sample {
 		t.Fatalf("%s: %s asked %d times, and not %d", sc.title, name, after.Requests, times)
 	}
 	sc.current(t, c, name)
-	serving := after.Git
+	each, relay := float64(times), 0.0
 	if k.relay {
-		serving += after.Own
+		relay = after.Own.Seconds() * 1000 / each
 	}
-	each := float64(times)
 	return sample{
-		client: used.CPU.Seconds() * 1000 / each, server: serving.Seconds() * 1000 / each, origin: after.Git.Seconds() * 1000 / each,
-		requests: float64(after.Requests) / each,
-		down:     float64(after.Down) / each, up: float64(after.Up) / each, peak: float64(used.Peak) / (1 << 20),
+		client: used.CPU.Seconds() * 1000 / each, origin: after.Git.Seconds() * 1000 / each, relay: relay,
+		requests: float64(after.Requests) / each, asked: float64(after.Asked) / each,
+		down: float64(after.Down) / each, up: float64(after.Up) / each, peak: float64(used.Peak) / (1 << 20),
 	}
 }
 

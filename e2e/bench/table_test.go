@@ -11,9 +11,10 @@ import (
 
 // A sample is what one sync took.
 type sample struct {
-	client, server float64 // ms of CPU
-	origin         float64 // the part of server that is git's
+	client, origin float64 // ms of CPU
+	relay          float64 // ms of CPU of the web server of a relay; 0: none was asked
 	requests       float64
+	asked          float64 // those of the requests that the origin got
 	down, up       float64 // bytes
 	peak           float64 // MiB of memory
 }
@@ -53,8 +54,9 @@ func (r *row) median() sample {
 		return values[middle]
 	}
 	return sample{
-		client: of(func(s sample) float64 { return s.client }), server: of(func(s sample) float64 { return s.server }),
-		origin: of(func(s sample) float64 { return s.origin }), requests: of(func(s sample) float64 { return s.requests }), down: of(func(s sample) float64 { return s.down }),
+		client: of(func(s sample) float64 { return s.client }), origin: of(func(s sample) float64 { return s.origin }),
+		relay: of(func(s sample) float64 { return s.relay }), requests: of(func(s sample) float64 { return s.requests }),
+		asked: of(func(s sample) float64 { return s.asked }), down: of(func(s sample) float64 { return s.down }),
 		up: of(func(s sample) float64 { return s.up }), peak: of(func(s sample) float64 { return s.peak }),
 	}
 }
@@ -65,13 +67,16 @@ type report struct{ strings.Builder }
 // add writes the table of one scenario. The first row is what others are held against.
 func (r *report) add(title string, rows []*row) {
 	fmt.Fprintf(r, "\n### %s\n\n", title)
-	fmt.Fprintln(r, "| | client CPU ms | times popup's | server CPU ms | requests | bytes down | bytes up | peak RSS MiB |")
-	fmt.Fprintln(r, "|---|--:|--:|--:|--:|--:|--:|--:|")
+	fmt.Fprintln(r, "| | client CPU ms | times popup's | origin CPU ms | relay's CPU ms | requests | of the origin | bytes down | bytes up | peak RSS MiB |")
+	fmt.Fprintln(r, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 	own := rows[0].median().client
 	for _, row := range rows {
-		m := row.median()
-		fmt.Fprintf(r, "| %s | %s | %s | %s | %.3g | %.0f | %.0f | %.1f |\n",
-			row.name, figure(m.client), figure(m.client/own), figure(m.server), m.requests, m.down, m.up, m.peak)
+		m, relay := row.median(), "–"
+		if m.relay > 0 {
+			relay = figure(m.relay)
+		}
+		fmt.Fprintf(r, "| %s | %s | %s | %s | %s | %.3g | %.3g | %.0f | %.0f | %.1f |\n",
+			row.name, figure(m.client), figure(m.client/own), figure(m.origin), relay, m.requests, m.asked, m.down, m.up, m.peak)
 	}
 }
 
@@ -82,6 +87,10 @@ func figure(v float64) string {
 		return fmt.Sprintf("%.0f", v)
 	case v >= 10:
 		return fmt.Sprintf("%.1f", v)
+	case v == 0:
+		return "0"
+	case v < 0.001:
+		return fmt.Sprintf("%.5f", v)
 	case v < 0.1:
 		return fmt.Sprintf("%.3f", v)
 	}
