@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"popup/apps"
@@ -83,7 +84,7 @@ func TestRogueConsoleHurtsNobody(t *testing.T) {
 		}, "it has more than"},
 		"huge no": {func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusForbidden)
-			fmt.Fprintf(w, `{"detail": "%s\u0007\n"}`, strings.Repeat("no ", 2000))
+			fmt.Fprintf(w, `{"detail": "no\u0007\n%s"}`, strings.Repeat("no ", 2000))
 		}, "the console answers 403 Forbidden: no no "},
 		"elsewhere": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
@@ -434,7 +435,20 @@ func TestLogKeepsTheNewestLines(t *testing.T) {
 	}
 }
 
-// TestConsoleAwayIsANote: it is asked ever more seldom, though there is news.
+// TestNewsWaitsForAConsole that does not answer, and else only for more of it.
+func TestNewsWaitsForAConsole(t *testing.T) {
+	for answers, want := range map[bool]time.Duration{true: 2 * debounce, false: time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			l, began := &link{news: make(chan struct{}, 1)}, time.Now()
+			wake(l.news)
+			if !l.awaitTurn(t.Context(), time.Minute, answers) || time.Since(began) != want {
+				t.Errorf("it answers: %v; reported after %s", answers, time.Since(began))
+			}
+		})
+	}
+}
+
+// TestConsoleAwayIsANote: it is asked again later, and nothing else changes.
 func TestConsoleAwayIsANote(t *testing.T) {
 	var asked atomic.Int64
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -456,10 +470,6 @@ func TestConsoleAwayIsANote(t *testing.T) {
 	for a.now().Console.Error == "" && time.Now().Before(deadline) {
 		a.record(Entry{Event: "news"})
 		time.Sleep(20 * time.Millisecond)
-	}
-	for range 100 {
-		a.record(Entry{Event: "news"})
-		time.Sleep(5 * time.Millisecond)
 	}
 	s := a.now()
 	if n := asked.Load(); n != 2 || !strings.Contains(s.Console.Error, "report: ask the console") || s.Console.Enrolled.IsZero() || !s.Console.NextReport.After(time.Now()) {

@@ -192,7 +192,7 @@ func greeter(t *testing.T) *testutil.GitRepo {
 func greeting(version string) map[string]string {
 	files := toy(version, false)
 	files["server.py"] = strings.Replace(files["server.py"], `os.environ.get("POPUP_INSTANCE", "nobody")`,
-		`os.environ["GREETING"] + "/" + os.environ["PASSWORD"]`, 1)
+		`os.environ["GREETING"] + "/" + os.environ.get("PASSWORD", "")`, 1)
 	return files
 }
 
@@ -305,12 +305,16 @@ func TestRefusedEnrolmentIsSaid(t *testing.T) {
 	c.plan(root, repo, "")
 	u := startUp(t, root)
 	u.until("fetched", func() bool {
-		return u.phase(launcher.PhaseService).State == "done" && u.phase(launcher.PhaseEnrol).State == "failed"
+		return u.phase(launcher.PhaseBuild).State == "done" && u.phase(launcher.PhaseEnrol).State == "failed"
 	})
 	const says = "the token was used by  [31manother key"
 	want := strings.Join(strings.Fields(says), " ")
 	if status, page := u.get("/"); status != http.StatusServiceUnavailable || !strings.Contains(page, want) {
 		t.Errorf("the boot page is %d\n%s", status, page)
+	}
+	time.Sleep(time.Second)
+	if p := u.phase(launcher.PhaseStart); p.State == "failed" || len(u.lines("starts")) > 0 {
+		t.Errorf("it starts without its settings: %+v", p)
 	}
 	s := u.status()
 	if !strings.Contains(s.Console.Error, want) || !strings.Contains(s.Why, want) {
