@@ -269,9 +269,14 @@ func TestTortureAtEverySystemCall(t *testing.T) {
 // The same at random moments.
 func TestTortureAtRandomMoments(t *testing.T) {
 	v := newVictim(t, "")
+	v.again()
+	calls := 0
+	if out, err := v.pass(func(faults.Call) faults.Verdict { calls++; return faults.Verdict{} }); err != nil {
+		t.Fatalf("without faults: %v: %s", err, out)
+	}
 	for n := range trials(t, 10) {
 		v.again()
-		left := rand.IntN(400)
+		left := rand.IntN(calls)
 		_, _ = v.pass(func(faults.Call) faults.Verdict { // it may have come to its end before
 			left--
 			return faults.Verdict{Kill: left < 0}
