@@ -3,6 +3,7 @@ package datasync
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -130,7 +131,7 @@ func unpack(ctx context.Context, from io.Reader, w *tree.Writer, limits tree.Lim
 		if err != nil {
 			return err
 		}
-		return errors.Join(untar(ctx, z, w, limits), z.Close())
+		return untar(ctx, z, w, limits) // to close it tells nothing that reading did not
 	case has("\x28\xb5\x2f\xfd"):
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
@@ -150,6 +151,10 @@ func unpack(ctx context.Context, from io.Reader, w *tree.Writer, limits tree.Lim
 func explainArchive(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return errTruncated
+	}
+	var corrupt flate.CorruptInputError
+	if errors.As(err, &corrupt) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
+		return fmt.Errorf("the archive is damaged: %w", err)
 	}
 	return err
 }

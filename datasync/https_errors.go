@@ -120,6 +120,8 @@ func classifyNetwork(err error) git.Error {
 	case errors.Is(err, meter.ErrStalled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
 		e.Class, e.Why, e.Hint = git.Timeout, "no answer in time", "check the network, or try again later"
+	case strings.Contains(err.Error(), "transport connection broken: ") && !errors.Is(err, io.ErrUnexpectedEOF):
+		e.Why, e.Hint = "what answers there does not speak HTTP", "check the address and the port, and that nobody stands in between"
 	case errors.As(err, &op):
 		e.Class, e.Why, e.Hint = git.Unreachable, "the server is not reached: "+op.Err.Error(), "check the address and the network"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF):

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -213,6 +214,9 @@ func classifyNetwork(err error) *Error {
 	case errors.Is(err, meter.ErrStalled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():
 		return &Error{Class: Timeout, Err: err, Why: "no answer in time", Retry: true, Hint: "check the network, or try again later"}
+	case strings.Contains(err.Error(), "transport connection broken: ") && !errors.Is(err, io.ErrUnexpectedEOF):
+		return &Error{Class: Other, Err: err, Why: "what answers there does not speak HTTP", Retry: true,
+			Hint: "check the address and the port, and that nobody stands in between"}
 	case errors.As(err, &op):
 		return &Error{Class: Unreachable, Err: err, Why: "the server is not reached: " + op.Err.Error(), Retry: true,
 			Hint: "check the address and the network"}

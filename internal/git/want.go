@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/transport"
@@ -156,6 +157,8 @@ func advertises(from io.Reader) (*packp.AdvRefs, error) {
 	adv := packp.NewAdvRefs()
 	if err := adv.Decode(from); errors.Is(err, packp.ErrEmptyAdvRefs) {
 		return nil, transport.ErrEmptyRemoteRepository
+	} else if garbled := new(packp.ErrUnexpectedData); errors.As(err, &garbled) || errors.Is(err, pktline.ErrInvalidPktLen) {
+		return nil, errGarbled // they repeat what the server sent
 	} else if err != nil {
 		return nil, err
 	}
