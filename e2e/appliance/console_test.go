@@ -426,7 +426,8 @@ func TestDoesWhatTheConsoleSays(t *testing.T) {
 	u = startUp(t, root)
 	u.until("over after a kill", func() bool { status, _ := u.get("/"); return status == http.StatusGone })
 	for _, id := range []string{"c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"} { // they are in every answer
-		if found := c.result(id); len(found) != 1 {
+		// The kill may have come before it was written down that one was heard.
+		if found := slices.Compact(c.result(id)); len(found) != 1 {
 			t.Errorf("%s was told %d times: %+v", id, len(found), found)
 		}
 	}
