@@ -139,12 +139,12 @@ func parseSchema(text []byte) (int, error) {
 }
 
 // contentFault says whether err is the fault of what a revision holds, so that the
-// same revision would fail again.
+// same revision would fail again. What says itself that it may not, is none.
 func contentFault(err error) bool {
 	var limit *tree.LimitError
 	var entry *tree.EntryError
 	var gate *GateError
 	var known *git.Error
 	return errors.As(err, &limit) || errors.As(err, &entry) || errors.As(err, &gate) ||
-		errors.As(err, &known) && (known.Class == git.TooLarge || known.Class == git.Content)
+		errors.As(err, &known) && !known.Retry && (known.Class == git.TooLarge || known.Class == git.Content)
 }

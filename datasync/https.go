@@ -63,6 +63,9 @@ func parseArchiveURL(text string) (*url.URL, error) {
 
 func (s *httpsSource) bounds() tree.Limits { return s.limits }
 
+// unproven: no id of a revision follows from what it holds.
+func (s *httpsSource) unproven() {}
+
 // String leaves out what stands after a ?: it may be a signature.
 func (s *httpsSource) String() string {
 	text, _, query := strings.Cut(s.address.String(), "?")
@@ -219,6 +222,7 @@ func (s *httpsSource) fetch(ctx context.Context, rev Revision, w *tree.Writer) (
 	case err != nil:
 		return err
 	case v.rev != rev:
+		s.last.Store(nil) // what Head saw may never have been, and yet be confirmed by the server
 		return ErrMoved
 	}
 	return readArchive(ctx, res.Body, w, s.limits)

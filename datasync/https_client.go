@@ -1,6 +1,7 @@
 package datasync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -38,14 +39,14 @@ func newHTTPGuard(opts SourceOptions) *httpGuard {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
-	g := &httpGuard{}
+	g := &httpGuard{limp: opts.Limp}
 	g.base = &http.Transport{
 		DialContext: g.meter.Dial(func(ctx context.Context, network, address string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 			defer cancel()
 			return dial(ctx, network, address)
 		}),
-		TLSHandshakeTimeout: connectTimeout, ResponseHeaderTimeout: stallTimeout, MaxResponseHeaderBytes: 64 << 10,
+		TLSHandshakeTimeout: connectTimeout, ResponseHeaderTimeout: cmp.Or(opts.Limp.Stall, stallTimeout), MaxResponseHeaderBytes: 64 << 10,
 		ForceAttemptHTTP2: true, MaxIdleConnsPerHost: readAhead, IdleConnTimeout: 10 * time.Minute,
 		DisableCompression: true, // what is stored is what is wanted
 	}

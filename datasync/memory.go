@@ -28,6 +28,8 @@ type Refusal struct {
 	// Gate is a fingerprint of the limits that refused it; other limits may not.
 	// Empty: it was refused for what it did when it ran.
 	Gate string `json:"gate,omitempty"`
+	// Until is when it is tried again all the same; zero: when the source goes on.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // A memory is what a Syncer keeps across restarts.
@@ -59,9 +61,10 @@ func (m memory) write(dir string) error {
 	return diskFull(dir, atomicfile.Write(filepath.Join(dir, memoryName), append(text, '\n'), 0o600))
 }
 
-func (m memory) refused(rev Revision, gate string) (Refusal, bool) {
+func (m memory) refused(rev Revision, gate string, now time.Time) (Refusal, bool) {
 	for _, r := range m.Refused {
-		if r.Revision == rev && (r.Gate == "" || r.Gate == gate) {
+		over := !r.Until.IsZero() && now.After(r.Until)
+		if r.Revision == rev && !over && (r.Gate == "" || r.Gate == gate) {
 			return r, true
 		}
 	}

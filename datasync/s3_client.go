@@ -3,8 +3,10 @@ package datasync
 import (
 	"cmp"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -39,7 +41,7 @@ func newS3API(spec wire.Source, guard *httpGuard) (s3API, error) {
 	opts := s3.Options{
 		Region:      cmp.Or(spec.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion),
 		Credentials: aws.AnonymousCredentials{},
-		HTTPClient: &http.Client{Transport: guard,
+		HTTPClient: &http.Client{Transport: s3Transport{guard},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		// Gateways other than Amazon's do not know trailing checksums.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
@@ -58,6 +60,40 @@ func newS3API(spec wire.Source, guard *httpGuard) (s3API, error) {
 		opts.Credentials = keys
 	}
 	return s3.New(opts), nil
+}
+
+// longestAnswer is more than the names of a thousand objects take, or the words of an error.
+const longestAnswer = 16 << 20
+
+var errNoEnd = errors.New("the server's answer has no end")
+
+// An s3Transport bounds what the SDK reads to its end, which are all answers but the
+// content of objects.
+type s3Transport struct{ guard *httpGuard }
+
+func (t s3Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := t.guard.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if req.Method != http.MethodGet || req.URL.Query().Has("list-type") || res.StatusCode >= http.StatusMultipleChoices {
+		res.Body = &boundedBody{res.Body, longestAnswer}
+	}
+	return res, nil
+}
+
+type boundedBody struct {
+	io.ReadCloser
+	left int
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errNoEnd
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
 }
 
 // A freshSigner derives its key for each request. The SDK's own keeps one by the
@@ -119,7 +155,8 @@ func s3Fault(err error) error {
 // notS3 explains an answer that cannot be read, unless the network broke it off.
 func notS3(err error) error {
 	var broken *smithy.DeserializationError
-	if !errors.As(err, &broken) || classifyNetwork(err).Class != git.Other {
+	var syntax *xml.SyntaxError
+	if !errors.As(err, &broken) && !errors.As(err, &syntax) && !errors.Is(err, errNoEnd) || classifyNetwork(err).Class != git.Other {
 		return err
 	}
 	return &git.Error{Class: git.Other, Err: err, Why: "what answers there is no S3 server", Hint: "check the endpoint"}

@@ -30,9 +30,11 @@ type SourceOptions struct {
 	Catalogue func(id string) (fs.FS, error)
 	// DialContext makes every network connection; nil: an ordinary dialer, and the proxy of the environment.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
-	MaxBytes    int64        // of a fetched tree; 0: 1 GiB
-	MaxFiles    int          // entries of a fetched tree; 0: 100,000
-	Logger      *slog.Logger // nil: nothing is logged
+	// Limp is the least that what is sent to us must come up to.
+	Limp     meter.Limp
+	MaxBytes int64        // of a fetched tree; 0: 1 GiB
+	MaxFiles int          // entries of a fetched tree; 0: 100,000
+	Logger   *slog.Logger // nil: nothing is logged
 	// Instance and Fleet, as ParseSchedule takes them, keep a fleet whose relay fails
 	// from coming to the source all at once.
 	Instance string
@@ -84,7 +86,7 @@ func openSource(spec wire.Source, opts SourceOptions) (Source, error) {
 	}
 	counted := &meter.Meter{}
 	remote, err := git.New(spec.URL, git.Options{
-		CredentialsFile: spec.CredentialsFile, HostKeys: spec.HostKeys, DialContext: opts.DialContext, Limits: limits, Meter: counted,
+		CredentialsFile: spec.CredentialsFile, HostKeys: spec.HostKeys, DialContext: opts.DialContext, Limits: limits, Limp: opts.Limp, Meter: counted,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open source: %w", err)

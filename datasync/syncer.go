@@ -73,9 +73,18 @@ func NewSyncer(config Config) *Syncer {
 type RefusedError struct{ Refusal Refusal }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("revision %s was refused at %s and is not tried again until the source goes on: %s",
-		e.Refusal.Revision.Short(), e.Refusal.At.UTC().Format("2006-01-02 15:04"), e.Refusal.Why)
+	until := "until the source goes on"
+	if !e.Refusal.Until.IsZero() {
+		until += ", or until " + e.Refusal.Until.UTC().Format("2006-01-02 15:04")
+	}
+	return fmt.Sprintf("revision %s was refused at %s and is not tried again %s: %s",
+		e.Refusal.Revision.Short(), e.Refusal.At.UTC().Format("2006-01-02 15:04"), until, e.Refusal.Why)
 }
+
+// unprovenLasts is how long a gate's refusal is believed where nothing but the source's
+// word tells what a revision holds, or how large it is: what was wrong may have been
+// done on the way.
+const unprovenLasts = 24 * time.Hour
 
 // movedTries is how often Stage asks again when the source moves under it.
 const movedTries = 3
@@ -152,7 +161,7 @@ func (s *Syncer) stageNewest(ctx context.Context) (Revision, error) {
 	}
 	s.mu.Lock()
 	s.status.Wanted = rev
-	refusal, refused := s.memory.refused(rev, s.fingerprint())
+	refusal, refused := s.memory.refused(rev, s.fingerprint(), s.config.Now())
 	s.mu.Unlock()
 	if held, ok := s.held(); ok {
 		if s.edited(ctx, held) {
@@ -197,9 +206,13 @@ func (s *Syncer) Publish(rev Revision) error {
 	s.mu.Lock()
 	wanted := s.status.Wanted
 	s.mended = ""
+	refused := slices.ContainsFunc(s.memory.Refused, func(r Refusal) bool { return r.Revision == rev })
 	s.mu.Unlock()
 	if rev == wanted && rev != before {
 		s.confirm()
+	}
+	if refused { // it was tried again, or the gates are others by now
+		return s.Forgive(rev)
 	}
 	return nil
 }
@@ -211,6 +224,9 @@ func (s *Syncer) Refuse(rev Revision, why error) { s.refuse(rev, why, "") }
 func (s *Syncer) refuse(rev Revision, why error, gate string) {
 	s.config.Logger.Warn("refuse", "repo", s.config.Source.String(), "commit", rev.Short(), "err", why)
 	r := Refusal{Revision: rev, Why: why.Error(), Class: errorKind(why), At: s.config.Now().UTC(), Gate: gate}
+	if _, unproven := s.config.Source.(interface{ unproven() }); gate != "" && (unproven || r.Class == GateSize) {
+		r.Until = r.At.Add(unprovenLasts)
+	}
 	s.config.Publisher.reject(rev)
 	if err := s.remember(func(m memory) memory { return m.with(r) }); err != nil {
 		s.config.Logger.Error("remember refusal", "commit", rev.Short(), "err", err)

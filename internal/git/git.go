@@ -44,6 +44,8 @@ type Options struct {
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 	// Limits bound a fetched tree, and what is sent and unpacked for it.
 	Limits tree.Limits
+	// Limp is the least that what is sent to us must come up to.
+	Limp meter.Limp
 	// Meter counts requests and the bytes of connections. Nil: nothing is counted.
 	Meter *meter.Meter
 }
@@ -55,7 +57,6 @@ type Remote struct {
 	opts    Options
 	http    *http.Transport // nil: the address is no http URL
 	base    string          // of http: the address without a slash at its end
-	limp    meter.Limp      // of every transfer
 
 	mu    sync.Mutex
 	route route
@@ -70,7 +71,7 @@ func New(url string, opts Options) (*Remote, error) {
 	}
 	r := &Remote{address: a, opts: opts}
 	if a.scheme == "http" || a.scheme == "https" {
-		r.http = newTransport(r.dial, opts.DialContext == nil)
+		r.http = newTransport(r.dial, opts)
 		r.base = a.scheme + "://" + a.host + a.path
 	}
 	return r, nil

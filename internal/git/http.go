@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -30,12 +29,12 @@ const (
 
 // newTransport keeps connections between polls. Nothing is asked to be compressed:
 // packs are already, and a poll's answer is smaller than what gzip would add.
-func newTransport(dial func(context.Context, string, string) (net.Conn, error), proxy bool) *http.Transport {
+func newTransport(dial meter.Dialer, opts Options) *http.Transport {
 	t := &http.Transport{
-		DialContext: dial, TLSHandshakeTimeout: connectTimeout, ResponseHeaderTimeout: stallTimeout, DisableCompression: true,
+		DialContext: dial, TLSHandshakeTimeout: connectTimeout, ResponseHeaderTimeout: cmp.Or(opts.Limp.Stall, stallTimeout), DisableCompression: true,
 		ForceAttemptHTTP2: true, MaxIdleConns: 4, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 64 << 10,
 	}
-	if proxy {
+	if opts.DialContext == nil {
 		t.Proxy = http.ProxyFromEnvironment
 	}
 	return t
@@ -172,7 +171,7 @@ func (s *httpSession) send(ctx context.Context, base, tail string, body []byte) 
 		return nil, err
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	return &answer{status: res.StatusCode, header: res.Header, kind: kind, body: res.Body, left: &s.left, pace: meter.Pace{Limp: s.r.limp}, cancel: cancel}, nil
+	return &answer{status: res.StatusCode, header: res.Header, kind: kind, body: res.Body, left: &s.left, pace: meter.Pace{Limp: s.r.opts.Limp}, cancel: cancel}, nil
 }
 
 // redirected is the address of the repository after a redirect of what is at tail

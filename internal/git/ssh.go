@@ -2,6 +2,7 @@ package git
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,8 +55,8 @@ func (r *Remote) connectSSH(ctx context.Context, limit int64) (_ *sshSession, er
 			err = errors.Join(err, conn.Close())
 		}
 	}()
-	watched := &watchedConn{Conn: conn, left: limit, pace: meter.Pace{Limp: r.limp}}
-	if err := conn.SetDeadline(time.Now().Add(stallTimeout)); err != nil {
+	watched := &watchedConn{Conn: conn, left: limit, pace: meter.Pace{Limp: r.opts.Limp}}
+	if err := conn.SetDeadline(time.Now().Add(cmp.Or(r.opts.Limp.Stall, stallTimeout))); err != nil {
 		return nil, err
 	}
 	c, channels, requests, err := ssh.NewClientConn(watched, addr, config)
