@@ -21,11 +21,12 @@ import (
 // waits to be killed.
 const starterDir = "PROCESS_TEST_STARTER_DIR"
 
-// What else a starter may be told: to start programs until it is killed, and to
-// do without cgroups.
+// What else a starter may be told: to start programs until it is killed, to detach
+// its program, and to do without cgroups.
 const (
-	starterMany = "PROCESS_TEST_STARTER_MANY"
-	starterBare = "PROCESS_TEST_STARTER_BARE"
+	starterMany   = "PROCESS_TEST_STARTER_MANY"
+	starterDetach = "PROCESS_TEST_STARTER_DETACH"
+	starterBare   = "PROCESS_TEST_STARTER_BARE"
 )
 
 // withoutCgroups makes this machine one that has none.
@@ -147,7 +148,11 @@ func starter(dir string) int {
 		Name: "app", RunDir: filepath.Join(dir, "run"), Dir: dir, Env: []string{"PATH=/usr/bin:/bin"},
 		Argv: []string{"/bin/sh", "-c", `setsid sh -c 'echo $$ > daemon; exec sleep 1000' & sleep 1000 & echo $! > child; echo $$ > leader; wait`},
 	}
-	if _, err := Start(ctx, spec); err != nil {
+	start := func() error { _, err := Start(ctx, spec); return err }
+	if os.Getenv(starterDetach) != "" {
+		start = func() error { return Detach(ctx, spec, os.Stderr) }
+	}
+	if err := start(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -95,21 +95,6 @@ type Process struct {
 // not there, or may not be run, is known only once it was tried: then it ends
 // with status 127 or 126, and a sentence in its output.
 func Start(ctx context.Context, spec Spec) (*Process, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
-	}
-	if err := spec.validate(); err != nil {
-		return nil, err
-	}
-	gateOut, gateIn, err := os.Pipe()
-	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
-	}
-	defer func() { _ = gateIn.Close() }() // closing it before it was opened keeps the program from running
-	argv, err := sandbox.Gated(spec.Argv, 3+len(spec.ExtraFiles))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", spec.Name, err), gateOut.Close())
-	}
 	p := &Process{
 		name: spec.Name, tail: &tail{also: spec.Output}, grace: spec.Grace,
 		stopping: make(chan struct{}), killNow: make(chan struct{}), done: make(chan struct{}),
@@ -117,10 +102,34 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if p.grace == 0 {
 		p.grace = defaultGrace
 	}
+	if err := p.begin(ctx, spec, p.tail); err != nil {
+		return nil, err
+	}
+	go p.watch()
+	return p, nil
+}
+
+// begin starts the program, behind its gate at first, with what it prints to output.
+func (p *Process) begin(ctx context.Context, spec Spec, output io.Writer) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("start %s: %w", spec.Name, err)
+	}
+	if err := spec.validate(); err != nil {
+		return err
+	}
+	gateOut, gateIn, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("start %s: %w", spec.Name, err)
+	}
+	defer func() { _ = gateIn.Close() }() // closing it before it was opened keeps the program from running
+	argv, err := sandbox.Gated(spec.Argv, 3+len(spec.ExtraFiles))
+	if err != nil {
+		return errors.Join(fmt.Errorf("start %s: %w", spec.Name, err), gateOut.Close())
+	}
 	p.cmd = exec.Command(argv[0], argv[1:]...)
 	p.cmd.Dir = spec.Dir
 	p.cmd.Env = []string{}
-	p.cmd.Stdout, p.cmd.Stderr = p.tail, p.tail
+	p.cmd.Stdout, p.cmd.Stderr = output, output
 	p.cmd.WaitDelay = outputWait
 	p.cmd.ExtraFiles = append(append([]*os.File{}, spec.ExtraFiles...), gateOut)
 	// A session of its own is also a process group of its own, and has no
@@ -128,13 +137,12 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = p.cmd.Start()
 	if err := errors.Join(err, gateOut.Close()); err != nil {
-		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
+		return fmt.Errorf("start %s: %w", spec.Name, err)
 	}
 	if err := p.admit(spec, gateIn); err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", spec.Name, err), p.abandon())
+		return errors.Join(fmt.Errorf("start %s: %w", spec.Name, err), p.abandon())
 	}
-	go p.watch()
-	return p, nil
+	return nil
 }
 
 // admit writes the waiting process down and lets it become the program.

@@ -1,0 +1,133 @@
+package process
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestDetachedOutlivesItsStarter(t *testing.T) {
+	t.Run("with cgroups", func(t *testing.T) { detachedOutlives(t) })
+	t.Run("without", func(t *testing.T) { detachedOutlives(t, starterBare+"=1") })
+}
+
+func detachedOutlives(t *testing.T, env ...string) {
+	t.Helper()
+	s := startStarter(t, append(env, starterDetach+"=1")...)
+	leader, child := s.pid(t, "leader"), s.pid(t, "child")
+	for _, when := range []string{"while its starter runs", "after its starter was killed"} {
+		if pid, err := Detached(s.runDir()); err != nil || pid != leader {
+			t.Fatalf("%s it is process %d, %v; want %d", when, pid, err, leader)
+		}
+		s.kill(t)
+	}
+	if orphans, err := EndOrphans(s.runDir()); err != nil || len(orphans) != 1 {
+		t.Fatalf("ended %v, %v", orphans, err)
+	}
+	if running(leader) || running(child) {
+		t.Error("it goes on though it was ended")
+	}
+	if pid, err := Detached(s.runDir()); err != nil || pid != 0 {
+		t.Errorf("once it was ended it is process %d, %v", pid, err)
+	}
+}
+
+// Nothing waits for a detached child, and a console lives for years.
+func TestDetachedLeavesNoZombie(t *testing.T) {
+	for name, look := range map[string]func(runDir string) error{
+		"looked at": func(runDir string) error { _, err := Detached(runDir); return err },
+		"ended":     func(runDir string) error { _, err := EndOrphans(runDir); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := script(t, "echo $$ > pid; exec sleep 1000")
+			output := openOutput(t)
+			if err := Detach(testContext(t), spec, output); err != nil {
+				t.Fatal(err)
+			}
+			pid := readPID(t, filepath.Join(spec.Dir, "pid"))
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it has ended", func() bool { return !running(pid) })
+			if err := look(spec.RunDir); err != nil {
+				t.Fatal(err)
+			}
+			if stat, err := readStat(pid); err == nil {
+				t.Errorf("process %d is left in state %c", pid, stat.state)
+			}
+			if _, err := EndOrphans(spec.RunDir); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestDetachedPrintsToItsOutput(t *testing.T) {
+	spec, output := script(t, "echo said; echo and this >&2"), openOutput(t)
+	if err := Detach(testContext(t), spec, output); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is printed", func() bool {
+		text, err := os.ReadFile(output.Name())
+		return err == nil && string(text) == "said\nand this\n"
+	})
+	if _, err := EndOrphans(spec.RunDir); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDetachRefuses(t *testing.T) {
+	for want, change := range map[string]func(*Spec){
+		"must be written down": func(s *Spec) { s.RunDir = "" },
+		"write process record": func(s *Spec) { s.RunDir = filepath.Join(s.RunDir, "none") },
+		"its name may have":    func(s *Spec) { s.Name = "../x" },
+		"no program is named":  func(s *Spec) { s.Argv = nil },
+	} {
+		spec := script(t, "echo ran > ran")
+		change(&spec)
+		if err := Detach(testContext(t), spec, openOutput(t)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v; want %q", err, want)
+		}
+		if left := ls(t, spec.Dir); len(left) != 0 {
+			t.Errorf("%s: it ran all the same", want)
+		}
+	}
+}
+
+// A record whose number is another process's by now, or that is from before a
+// restart, tells of nothing that runs.
+func TestDetachedKnowsItsOwn(t *testing.T) {
+	for name, change := range map[string]func(*record){
+		"as it was":     func(*record) {},
+		"another start": func(r *record) { r.StartTime++ },
+		"another boot":  func(r *record) { r.BootID = "0" },
+	} {
+		p, runDir := mustStart(t, script(t, "exec sleep 1000")), t.TempDir()
+		r, err := newRecord("app", p.PID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := p.PID()
+		if change(&r); name != "as it was" {
+			want = 0
+		}
+		if _, err := r.write(runDir); err != nil {
+			t.Fatal(err)
+		}
+		if pid, err := Detached(runDir); err != nil || pid != want {
+			t.Errorf("%s: process %d, %v; want %d", name, pid, err, want)
+		}
+	}
+}
+
+func openOutput(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "output"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
