@@ -1,4 +1,90 @@
 // Package console is what the console does: events, launches, enrolment, the fleet
 // and its end. It declares the Store that keeps what it knows and the Cloud that
 // instances come from.
+//
+// Its use cases are methods of Console. Each takes the actor who asks, and asks
+// authorise before it does anything; each that writes does so in one transaction, with
+// the entry of the audit log in it.
 package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"popup/userdata"
+)
+
+// Options are what a console is made of.
+type Options struct {
+	Store   Store            // closed by whoever opened it
+	Clouds  map[string]Cloud // by name
+	Cloud   string           // the name of the one that is used where none is asked for
+	Keys    *Keys            // what seals secrets
+	URL     string           // at which instances and browsers reach this console, without a / at its end
+	Pin     string           // of its certificate, for instances; empty: public authorities vouch for it
+	Binary  userdata.Binary  // what instances download
+	Version string
+	Log     *slog.Logger // nil: nothing is logged
+	Now     func() time.Time
+}
+
+// A Console is the console. Its methods may be called from several goroutines.
+type Console struct {
+	opts  Options
+	store Store
+	log   *slog.Logger
+	now   func() time.Time
+	fleet *fleet
+	wake  chan struct{} // holds one when the reconciler has something to look at
+}
+
+// New makes a console on what opts names, and reads what its store knows of the fleet.
+func New(ctx context.Context, opts Options) (*Console, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Clouds[opts.Cloud] == nil {
+		return nil, fmt.Errorf("open the console: there is no cloud %q", opts.Cloud)
+	}
+	c := &Console{opts: opts, store: opts.Store, log: opts.Log, now: opts.Now, wake: make(chan struct{}, 1)}
+	fleet, err := newFleet(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("open the console: %w", err)
+	}
+	c.fleet = fleet
+	return c, nil
+}
+
+// Run does what the console does by itself, until ctx ends: it launches, adopts and
+// ends instances, reminds, expires, and writes down what was heard. Each of its loops
+// goes on after an error; what Run returns is what kept one from ending well.
+func (c *Console) Run(ctx context.Context) error {
+	loops := []func(context.Context) error{c.reconcile, c.fleet.run, c.keepHouse}
+	var wg sync.WaitGroup
+	errs := make([]error, len(loops))
+	for i, loop := range loops {
+		wg.Go(func() { errs[i] = loop(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// nudge has the reconciler look now.
+func (c *Console) nudge() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// audit adds what an actor did to the audit log of the transaction.
+func (c *Console) audit(tx Tx, a Actor, action, object, detail string) error {
+	return tx.Audit(AuditEntry{At: c.now(), Actor: a.ID, Action: action, Object: object, Detail: detail})
+}

@@ -1,0 +1,41 @@
+package console
+
+import (
+	"time"
+
+	"popup/apps"
+	"popup/internal/wire"
+)
+
+// KindDeployment is of deployments.
+const KindDeployment Kind = "deployment"
+
+// A Deployment is an app launched within an event.
+type Deployment struct {
+	ID    string     `json:"id"`
+	Event string     `json:"event"` // an id
+	Title string     `json:"title"`
+	App   apps.AppID `json:"app"`
+	// Repository is where the manifest came from, where that is not the catalogue.
+	Repository string `json:"repository,omitempty"`
+	Commit     string `json:"commit,omitempty"` // of the catalogue, or of Repository, that was looked at
+	Cloud      string `json:"cloud"`
+	Count      int    `json:"count"` // of instances that are wanted
+	// Plan is what each instance is told, without its id, its console and its settings.
+	Plan     wire.Plan         `json:"plan"`
+	Settings map[string]string `json:"settings,omitempty"`
+	// Secrets are the settings that are not to be shown, sealed; SecretNames names them.
+	Secrets     []byte    `json:"secrets,omitempty"`
+	SecretNames []string  `json:"secret_names,omitempty"`
+	Created     time.Time `json:"created"`
+}
+
+func (d Deployment) record() Record {
+	return Record{Kind: KindDeployment, ID: d.ID, Parent: d.Event, Topic: d.Event, Sort: d.Created.UTC().Format(time.RFC3339Nano)}
+}
+
+// Catalogued says that its manifest is one of the catalogue.
+func (d Deployment) Catalogued() bool { return d.Repository == "" }
+
+// HasState says that its app writes something that is worth a backup.
+func (d Deployment) HasState() bool { return d.Plan.Manifest.State != nil }

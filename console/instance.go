@@ -1,0 +1,76 @@
+package console
+
+import (
+	"time"
+
+	"popup/internal/wire"
+)
+
+// KindInstance is of instances.
+const KindInstance Kind = "instance"
+
+// An InstanceState is how far an instance is, as far as the console has brought it. How
+// it is doing meanwhile, its reports tell.
+type InstanceState string
+
+// The states of an instance.
+const (
+	InstancePlanned   InstanceState = "planned"   // it waits for its event's start, or for its turn
+	InstanceLaunching InstanceState = "launching" // a cloud was asked for it, and may have it already
+	InstanceStarting  InstanceState = "starting"  // its machine is there; the app has not been served yet
+	InstanceLive      InstanceState = "live"      // the app was served at least once
+	InstanceEnding    InstanceState = "ending"    // it is told to end, and its state is archived
+	InstanceGone      InstanceState = "gone"      // its machine is proven gone
+	InstanceLost      InstanceState = "lost"      // its machine went away without being told to
+	InstanceFailed    InstanceState = "failed"    // its cloud refused it for good
+)
+
+// Over says that no machine is left of it, or ever was.
+func (s InstanceState) Over() bool {
+	return s == InstanceGone || s == InstanceLost || s == InstanceFailed
+}
+
+// An Instance is a machine that runs one deployment.
+type Instance struct {
+	ID         string        `json:"id"`
+	Event      string        `json:"event"`
+	Deployment string        `json:"deployment"`
+	Number     int           `json:"number"` // within its deployment, from 1
+	Cloud      string        `json:"cloud"`
+	State      InstanceState `json:"state"`
+	Machine    string        `json:"machine,omitempty"` // the cloud's own name for it
+	Address    string        `json:"address,omitempty"` // where it is reached, by its cloud or by its own report
+	TokenHash  []byte        `json:"token_hash,omitempty"`
+	Key        []byte        `json:"key,omitempty"` // ed25519, what it enrolled
+	Created    time.Time     `json:"created"`
+	Launched   time.Time     `json:"launched,omitzero"`
+	Enrolled   time.Time     `json:"enrolled,omitzero"`
+	LiveSince  time.Time     `json:"live_since,omitzero"`
+	Ended      time.Time     `json:"ended,omitzero"` // when it was told to end
+	Gone       time.Time     `json:"gone,omitzero"`
+	// Wanted is what its console wants of it; generation 0: nothing but its plan.
+	Wanted wire.Wanted `json:"wanted"`
+	// Commands are those that were not answered yet, and the newest that were.
+	Commands []Order `json:"commands,omitempty"`
+	// Report is the last that had news; its numbers are of then. Nil: it has not reported.
+	Report *wire.Report `json:"report,omitempty"`
+	Heard  time.Time    `json:"heard,omitzero"` // when Report came in
+	Tries  int          `json:"tries,omitempty"`
+	// Failure is why the last try to launch or end it did not work: a sentence.
+	Failure string `json:"failure,omitempty"`
+	// Archive is its final backup, once that was read back and verified.
+	Archive *Archive  `json:"archive,omitempty"`
+	Due     time.Time `json:"due,omitzero"`
+}
+
+func (i Instance) record() Record {
+	return Record{Kind: KindInstance, ID: i.ID, Parent: i.Deployment, Topic: i.Event, State: string(i.State), Sort: i.ID, Due: i.Due}
+}
+
+// An Order is a command and what became of it.
+type Order struct {
+	wire.Command
+	By     string       `json:"by"` // an actor's id
+	At     time.Time    `json:"at"`
+	Result *wire.Result `json:"result,omitempty"` // nil: none came yet
+}
