@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"popup/internal/logfile"
 	"popup/internal/wire"
 	"popup/launcher"
 )
@@ -19,6 +20,7 @@ import (
 // upFlags are the flags of the verbs that run an appliance.
 type upFlags struct {
 	config, root, listen string
+	log                  string // a file; empty: standard error
 	app                  appFlags
 	verbose              bool
 	drain                time.Duration // 0: the launcher's own
@@ -51,10 +53,14 @@ with one. Without it, ROOT/etc/popup/config.yaml is read.`,
 	cmd.Flags().StringVar(&f.config, "config", "", "appliance config, app.yaml, or a folder with one (default ROOT/etc/popup/config.yaml)")
 	cmd.Flags().StringVar(&f.root, "root", "/", "folder that everything is kept below; any but / needs no root")
 	cmd.Flags().StringVar(&f.listen, "listen", "", "HOST:PORT to serve on, without https; port 0 takes a free one (default what the config says, or :80)")
+	cmd.Flags().StringVar(&f.log, "log", "", "file for the log, of which the newest 8 MiB are kept (default standard error)")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "log polls that found nothing, too")
 	f.app.register(cmd)
 	return cmd
 }
+
+// logLimit is how much of a log in a file is kept, in bytes.
+const logLimit = 8 << 20
 
 func up(ctx context.Context, f upFlags, stdout, stderr io.Writer) error {
 	if err := checkListen(f.listen); err != nil {
@@ -76,6 +82,14 @@ func up(ctx context.Context, f upFlags, stdout, stderr io.Writer) error {
 	}
 	if detected != "" {
 		fmt.Fprintln(stderr, "popup:", detected)
+	}
+	if f.log != "" {
+		log, err := logfile.Open(f.log, logLimit)
+		if err != nil {
+			return usageError{err}
+		}
+		defer func() { _ = log.Close() }() // who logs has nobody to tell
+		stderr = log
 	}
 	return launcher.Run(ctx, launcher.Options{
 		Root: root, Listen: f.listen, Plan: plan, Version: version, Logger: newLogger(stderr, f.verbose),
