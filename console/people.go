@@ -13,9 +13,6 @@ const (
 	KindLink    Kind = "link"
 )
 
-// Keys seal the secrets that the store keeps. They lie in a file of their own.
-type Keys struct{}
-
 // A Person may sign in.
 type Person struct {
 	ID       string    `json:"id"`
