@@ -266,7 +266,7 @@ func (a *Appliance) startSchedules(ctx context.Context) {
 	}
 	a.jobs.Go(func() {
 		err := a.backups.Run(ctx, func(ctx context.Context) {
-			if _, err := a.backup(ctx, true); err != nil && ctx.Err() == nil {
+			if _, err := a.backup(ctx, backupOrder{Prepare: true}); err != nil && ctx.Err() == nil {
 				a.log.Warn("back up", "err", err)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"popup/internal/archive"
 	"popup/internal/wire"
 	"popup/launcher/backup"
 	"popup/launcher/ending"
@@ -132,7 +133,7 @@ func (a *Appliance) finish(ctx context.Context) error {
 	tries := 0
 	for delay := firstRetry; a.memory.get().Archived == "" && a.opts.Plan.Manifest.State != nil; delay = min(2*delay, lastRetry) {
 		tries++
-		name, err := a.backup(ctx, tries <= scriptTries)
+		name, err := a.backup(ctx, backupOrder{Prepare: tries <= scriptTries, Final: true})
 		if err == nil {
 			err = a.memory.update(func(f *facts) { f.Archived = name })
 		}
@@ -173,14 +174,20 @@ func (a *Appliance) over() bool {
 // script that keeps failing must not keep the state from being archived as it is.
 const scriptTries = 3
 
+// A backupOrder says what backup is taken.
+type backupOrder struct {
+	Prepare bool // ask the app's pre_backup script first
+	Final   bool // nothing is written after it
+}
+
 // backup archives the state into the vault, reads the archive back, and returns its name.
-func (a *Appliance) backup(ctx context.Context, prepare bool) (name string, err error) {
-	if r := a.serving(); r != nil && prepare {
+func (a *Appliance) backup(ctx context.Context, order backupOrder) (name string, err error) {
+	if r := a.serving(); r != nil && order.Prepare {
 		if err := a.script(ctx, r, "pre_backup", r.manifest.Scripts.PreBackup); err != nil {
 			return "", err
 		}
 	}
-	vault, err := backup.FolderVault(firstOf(a.opts.Plan.State.Vault, a.at.vault()))
+	vault, err := archive.FolderVault(firstOf(a.opts.Plan.State.Vault, a.at.vault()))
 	if err != nil {
 		return "", err
 	}
@@ -191,7 +198,8 @@ func (a *Appliance) backup(ctx context.Context, prepare bool) (name string, err 
 	defer func() { err = errors.Join(err, state.Close()) }()
 	series := backup.Series{App: string(a.opts.Plan.Manifest.ID), Instance: a.memory.get().Instance}
 	name = series.Name(time.Now())
-	if _, err := backup.Save(ctx, vault, name, state, backup.TakeOptions{App: series.App, Instance: series.Instance}); err != nil {
+	opts := backup.TakeOptions{App: series.App, Instance: series.Instance, Final: order.Final}
+	if _, err := backup.Save(ctx, vault, name, state, opts); err != nil {
 		return "", err
 	}
 	a.record(Entry{Event: "backup", Message: name})

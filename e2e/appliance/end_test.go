@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"popup/internal/archive"
 	"popup/internal/testutil"
-	"popup/launcher/backup"
 )
 
 // onHost serves the repositories below dir on an address of the loopback of its own, so that
@@ -85,7 +85,7 @@ end: {at: %q, warn: 7s, freeze: 4s}
 		t.Fatal(err)
 	}
 	defer f.Close()
-	m, err := backup.Verify(t.Context(), f)
+	m, err := archive.Verify(t.Context(), f, archive.Limits{})
 	if err != nil || !strings.Contains(fmt.Sprint(m), "precious") {
 		t.Errorf("the archive: %v, %+v; want the state in it", err, m)
 	}

@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
+
+	"popup/internal/archive"
 )
 
 var when = time.Date(2026, 5, 31, 22, 0, 0, 0, time.UTC)
@@ -77,30 +79,30 @@ func sampleState(t testing.TB) *os.Root {
 	return root
 }
 
-func take(t testing.TB, state *os.Root) ([]byte, Manifest) {
+func take(t testing.TB, state *os.Root) ([]byte, archive.Manifest) {
 	t.Helper()
-	var archive bytes.Buffer
-	manifest, err := Take(t.Context(), state, &archive, TakeOptions{App: "wall", Instance: "i-1", At: when})
+	var packed bytes.Buffer
+	manifest, err := Take(t.Context(), state, &packed, TakeOptions{App: "wall", Instance: "i-1", At: when})
 	check(t, err)
-	return archive.Bytes(), manifest
+	return packed.Bytes(), manifest
 }
 
 func TestRoundTrip(t *testing.T) {
 	state := sampleState(t)
-	archive, taken := take(t, state)
+	packed, taken := take(t, state)
 	if len(taken.Entries) != 16 || len(taken.LeftOut) != 0 || len(taken.Changed()) != 0 {
 		t.Fatalf("took %d entries, left out %v, changed %v", len(taken.Entries), taken.LeftOut, taken.Changed())
 	}
 	if taken.App != "wall" || taken.Instance != "i-1" || !taken.Taken.Equal(when) {
 		t.Errorf("manifest says %s %s %s", taken.App, taken.Instance, taken.Taken)
 	}
-	verified, err := Verify(t.Context(), bytes.NewReader(archive))
+	verified, err := archive.Verify(t.Context(), bytes.NewReader(packed), archive.Limits{})
 	check(t, err)
 	if diff := cmp.Diff(taken, verified); diff != "" {
 		t.Errorf("verified is not what was taken: %s", diff)
 	}
 	target := openRoot(t, t.TempDir())
-	restored, err := Restore(t.Context(), bytes.NewReader(archive), target, Limits{})
+	restored, err := Restore(t.Context(), bytes.NewReader(packed), target, archive.Limits{})
 	check(t, err)
 	t.Cleanup(func() { check(t, target.Chmod("locked", 0o700)) })
 	if diff := cmp.Diff(taken, restored); diff != "" {
@@ -151,17 +153,17 @@ func TestWhatIsLeftOutIsNamed(t *testing.T) {
 	check(t, unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
 	check(t, os.Symlink("/etc/passwd", filepath.Join(dir, "absolute")))
 	check(t, os.Symlink("../outside", filepath.Join(dir, "out")))
-	archive, manifest := take(t, state)
-	want := []LeftOut{
-		{"absolute", `a link that leads out, to "/etc/passwd"`},
-		{"app.sock", "a socket"},
-		{"out", `a link that leads out, to "../outside"`},
-		{"pipe", "a pipe"},
+	packed, manifest := take(t, state)
+	want := []archive.LeftOut{
+		{Path: "absolute", Why: `a link that leads out, to "/etc/passwd"`},
+		{Path: "app.sock", Why: "a socket"},
+		{Path: "out", Why: `a link that leads out, to "../outside"`},
+		{Path: "pipe", Why: "a pipe"},
 	}
 	if diff := cmp.Diff(want, manifest.LeftOut); diff != "" {
 		t.Error(diff)
 	}
-	restored, err := Restore(t.Context(), bytes.NewReader(archive), openRoot(t, t.TempDir()), Limits{})
+	restored, err := Restore(t.Context(), bytes.NewReader(packed), openRoot(t, t.TempDir()), archive.Limits{})
 	check(t, err)
 	if len(restored.Entries) != 1 || restored.Entries[0].Path != "kept" || len(restored.LeftOut) != len(want) {
 		t.Errorf("restored %+v", restored)
@@ -171,17 +173,17 @@ func TestWhatIsLeftOutIsNamed(t *testing.T) {
 func TestEveryFlippedByteIsSeen(t *testing.T) {
 	state := openRoot(t, t.TempDir())
 	write(t, state, "notes", "the quick brown fox")
-	archive, taken := take(t, state)
-	plain := unpack(t, archive)
-	for i := range archive {
-		damaged := slices.Clone(archive)
+	packed, taken := take(t, state)
+	plain := unpack(t, packed)
+	for i := range packed {
+		damaged := slices.Clone(packed)
 		damaged[i] ^= 0x10
-		got, err := Verify(t.Context(), bytes.NewReader(damaged))
+		got, err := archive.Verify(t.Context(), bytes.NewReader(damaged), archive.Limits{})
 		switch {
 		case err == nil && (!cmp.Equal(got, taken) || !bytes.Equal(unpack(t, damaged), plain)):
-			t.Errorf("byte %d of %d: not seen", i, len(archive)) // some bits mean nothing to zstd
-		case err != nil && !errors.Is(err, ErrCorrupt):
-			t.Errorf("byte %d of %d: %v", i, len(archive), err)
+			t.Errorf("byte %d of %d: not seen", i, len(packed)) // some bits mean nothing to zstd
+		case err != nil && !errors.Is(err, archive.ErrCorrupt):
+			t.Errorf("byte %d of %d: %v", i, len(packed), err)
 		}
 	}
 }
@@ -189,14 +191,14 @@ func TestEveryFlippedByteIsSeen(t *testing.T) {
 func TestEveryTruncationIsSeen(t *testing.T) {
 	state := openRoot(t, t.TempDir())
 	write(t, state, "notes", "the quick brown fox")
-	archive, _ := take(t, state)
+	packed, _ := take(t, state)
 	target := openRoot(t, t.TempDir())
-	for n := range archive {
-		if _, err := Restore(t.Context(), bytes.NewReader(archive[:n]), target, Limits{}); !errors.Is(err, ErrCorrupt) {
-			t.Fatalf("the first %d of %d bytes: %v", n, len(archive), err)
+	for n := range packed {
+		if _, err := Restore(t.Context(), bytes.NewReader(packed[:n]), target, archive.Limits{}); !errors.Is(err, archive.ErrCorrupt) {
+			t.Fatalf("the first %d of %d bytes: %v", n, len(packed), err)
 		}
 		if left, err := names(target); err != nil || len(left) > 0 {
-			t.Fatalf("the first %d of %d bytes left %v, %v", n, len(archive), left, err)
+			t.Fatalf("the first %d of %d bytes left %v, %v", n, len(packed), left, err)
 		}
 	}
 }
@@ -205,8 +207,8 @@ func TestDamageNamesTheFile(t *testing.T) {
 	state := openRoot(t, t.TempDir())
 	write(t, state, "a", "first")
 	write(t, state, "b", "second")
-	archive, _ := take(t, state)
-	plain := unpack(t, archive)
+	packed, _ := take(t, state)
+	plain := unpack(t, packed)
 	for _, test := range []struct {
 		damage func([]byte) []byte
 		want   string
@@ -217,20 +219,20 @@ func TestDamageNamesTheFile(t *testing.T) {
 		{func(b []byte) []byte { return nil }, `the backup is not whole: it is cut short at its beginning`},
 		{func(b []byte) []byte { return append(b, 0) }, `the backup is not whole: it does not end after its list of sums`},
 	} {
-		_, err := Verify(t.Context(), bytes.NewReader(pack(t, test.damage(slices.Clone(plain)))))
-		if err == nil || err.Error() != "verify backup: "+test.want || !errors.Is(err, ErrCorrupt) {
+		_, err := archive.Verify(t.Context(), bytes.NewReader(pack(t, test.damage(slices.Clone(plain)))), archive.Limits{})
+		if err == nil || err.Error() != "verify backup: "+test.want || !errors.Is(err, archive.ErrCorrupt) {
 			t.Errorf("got  %v\nwant verify backup: %s", err, test.want)
 		}
 	}
-	_, err := Verify(t.Context(), strings.NewReader("PK\x03\x04 surely no archive of ours"))
+	_, err := archive.Verify(t.Context(), strings.NewReader("PK\x03\x04 surely no archive of ours"), archive.Limits{})
 	if err == nil || err.Error() != "verify backup: the backup is not whole: it is not an archive that popup made" {
 		t.Errorf("got %v", err)
 	}
 }
 
-func unpack(t testing.TB, archive []byte) []byte {
+func unpack(t testing.TB, packed []byte) []byte {
 	t.Helper()
-	r, err := zstd.NewReader(bytes.NewReader(archive))
+	r, err := zstd.NewReader(bytes.NewReader(packed))
 	check(t, err)
 	defer r.Close()
 	plain, err := io.ReadAll(r)
@@ -249,10 +251,10 @@ func pack(t testing.TB, plain []byte) []byte {
 }
 
 func TestRestoreWantsAnEmptyFolder(t *testing.T) {
-	archive, _ := take(t, openRoot(t, t.TempDir()))
+	packed, _ := take(t, openRoot(t, t.TempDir()))
 	target := openRoot(t, t.TempDir())
 	write(t, target, "precious", "here before")
-	_, err := Restore(t.Context(), bytes.NewReader(archive), target, Limits{})
+	_, err := Restore(t.Context(), bytes.NewReader(packed), target, archive.Limits{})
 	if err == nil || !strings.HasSuffix(err.Error(), "is not empty; give an empty folder") {
 		t.Errorf("got %v", err)
 	}
@@ -262,15 +264,15 @@ func TestRestoreWantsAnEmptyFolder(t *testing.T) {
 }
 
 func TestRestoreThatIsCancelledLeavesNothing(t *testing.T) {
-	archive, _ := take(t, sampleState(t))
+	packed, _ := take(t, sampleState(t))
 	target := openRoot(t, t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
-	half := io.MultiReader(bytes.NewReader(archive[:len(archive)/2]), readerFunc(func([]byte) (int, error) {
+	half := io.MultiReader(bytes.NewReader(packed[:len(packed)/2]), readerFunc(func([]byte) (int, error) {
 		cancel()
 		return 0, nil
-	}), bytes.NewReader(archive[len(archive)/2:]))
-	_, err := Restore(ctx, half, target, Limits{})
-	if !errors.Is(err, context.Canceled) || errors.Is(err, ErrCorrupt) {
+	}), bytes.NewReader(packed[len(packed)/2:]))
+	_, err := Restore(ctx, half, target, archive.Limits{})
+	if !errors.Is(err, context.Canceled) || errors.Is(err, archive.ErrCorrupt) {
 		t.Errorf("got %v", err)
 	}
 	if left, err := names(target); err != nil || len(left) > 0 {
@@ -283,10 +285,10 @@ type readerFunc func([]byte) (int, error)
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestErrorOfTheVaultIsNotCorruption(t *testing.T) {
-	archive, _ := take(t, sampleState(t))
+	packed, _ := take(t, sampleState(t))
 	broken := errors.New("connection reset")
-	r := io.MultiReader(bytes.NewReader(archive[:len(archive)/2]), readerFunc(func([]byte) (int, error) { return 0, broken }))
-	if _, err := Verify(t.Context(), r); !errors.Is(err, broken) || errors.Is(err, ErrCorrupt) {
+	r := io.MultiReader(bytes.NewReader(packed[:len(packed)/2]), readerFunc(func([]byte) (int, error) { return 0, broken }))
+	if _, err := archive.Verify(t.Context(), r, archive.Limits{}); !errors.Is(err, broken) || errors.Is(err, archive.ErrCorrupt) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -297,11 +299,14 @@ type tarOf struct {
 	t        testing.TB
 	plain    bytes.Buffer
 	w        *tar.Writer
-	manifest Manifest
+	manifest archive.Manifest
 }
 
+// listName is what the list of sums is called.
+const listName = "manifest.json"
+
 func newTar(t testing.TB) *tarOf {
-	a := &tarOf{t: t, manifest: Manifest{Version: manifestVersion, Taken: when}}
+	a := &tarOf{t: t, manifest: archive.Manifest{Version: 1, Taken: when}}
 	a.w = tar.NewWriter(&a.plain)
 	return a
 }
@@ -319,7 +324,7 @@ func (a *tarOf) list() *tarOf {
 	a.t.Helper()
 	text, err := json.Marshal(a.manifest)
 	check(a.t, err)
-	return a.add(tar.Header{Typeflag: tar.TypeReg, Name: manifestName}, string(text))
+	return a.add(tar.Header{Typeflag: tar.TypeReg, Name: listName}, string(text))
 }
 
 func (a *tarOf) archive() []byte {

@@ -1,7 +1,6 @@
 package backup
 
 import (
-	"archive/tar"
 	"bufio"
 	"bytes"
 	"errors"
@@ -14,10 +13,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"popup/internal/archive"
 )
 
-func newTaker(state *os.Root, w io.Writer) *taker {
-	return &taker{state: state, out: tar.NewWriter(w), done: map[string]bool{}}
+func newTaker(t *testing.T, state *os.Root) *taker {
+	t.Helper()
+	out, err := archive.NewWriter(io.Discard, archive.Manifest{})
+	check(t, err)
+	return &taker{state: state, out: out, done: map[string]bool{}}
 }
 
 func TestFileThatChangesWhileItIsRead(t *testing.T) {
@@ -36,7 +40,7 @@ func TestFileThatChangesWhileItIsRead(t *testing.T) {
 			write(t, state, "f", "before")
 			write(t, state, "other", "before")
 			for _, last := range []bool{false, true} {
-				tk := newTaker(state, io.Discard)
+				tk := newTaker(t, state)
 				g, err := tk.open("f")
 				check(t, err)
 				defer g.close()
@@ -45,11 +49,11 @@ func TestFileThatChangesWhileItIsRead(t *testing.T) {
 				}
 				again, err := tk.take(t.Context(), g, last)
 				check(t, err)
-				if !last && (!again || len(tk.manifest.Entries) > 0) {
-					t.Errorf("took it although it changed: %+v", tk.manifest.Entries)
+				if !last && (!again || len(tk.out.Manifest.Entries) > 0) {
+					t.Errorf("took it although it changed: %+v", tk.out.Manifest.Entries)
 				}
-				if last && (again || len(tk.manifest.Entries) != 1) {
-					t.Errorf("the last attempt took %+v", tk.manifest.Entries)
+				if last && (again || len(tk.out.Manifest.Entries) != 1) {
+					t.Errorf("the last attempt took %+v", tk.out.Manifest.Entries)
 				}
 				write(t, state, "f", "before")
 			}
@@ -60,14 +64,14 @@ func TestFileThatChangesWhileItIsRead(t *testing.T) {
 func TestFileThatNeverHoldsStillIsMarked(t *testing.T) {
 	state := openRoot(t, t.TempDir())
 	write(t, state, "f", "before")
-	tk := newTaker(state, io.Discard)
+	tk := newTaker(t, state)
 	g, err := tk.open("f")
 	check(t, err)
 	defer g.close()
 	check(t, state.WriteFile("f", []byte("after"), 0o644))
 	_, err = tk.take(t.Context(), g, true)
 	check(t, err)
-	if got := tk.manifest.Changed(); len(got) != 1 || got[0] != "f" {
+	if got := tk.out.Manifest.Changed(); len(got) != 1 || got[0] != "f" {
 		t.Errorf("changed: %v", got)
 	}
 }
@@ -75,7 +79,7 @@ func TestFileThatNeverHoldsStillIsMarked(t *testing.T) {
 func TestFileWrittenJustBeforeIsReadAgain(t *testing.T) {
 	state := openRoot(t, t.TempDir())
 	check(t, state.WriteFile("f", []byte("now"), 0o644))
-	tk := newTaker(state, io.Discard)
+	tk := newTaker(t, state)
 	g, err := tk.open("f")
 	check(t, err)
 	g.opened = g.members[0].info.ModTime().Add(time.Millisecond)
@@ -116,20 +120,20 @@ func TestBigFileThatChangesIsMarkedAndStillVerifies(t *testing.T) {
 			file, err := state.OpenFile("big", os.O_WRONLY|os.O_APPEND, 0)
 			check(t, err)
 			defer closing(t, file)
-			var archive bytes.Buffer
+			var packed bytes.Buffer
 			changed := false
 			manifest, err := Take(t.Context(), state, writerFunc(func(p []byte) {
 				if !changed {
 					changed = true
 					check(t, change(file))
 				}
-				archive.Write(p)
+				packed.Write(p)
 			}), TakeOptions{At: when})
 			check(t, err)
 			if want := name != "not"; manifest.Entries[0].Changed != want {
 				t.Errorf("changed is %v, want %v", manifest.Entries[0].Changed, want)
 			}
-			verified, err := Verify(t.Context(), &archive)
+			verified, err := archive.Verify(t.Context(), &packed, archive.Limits{})
 			check(t, err)
 			if diff := cmp.Diff(manifest, verified); diff != "" {
 				t.Error(diff)
@@ -153,7 +157,7 @@ func TestDatabaseInUse(t *testing.T) {
 	check(t, err)
 	for lines := bufio.NewScanner(stdout); lines.Scan() && lines.Text() != "ready"; {
 	}
-	archive, manifest := take(t, state)
+	packed, manifest := take(t, state)
 	var got []string
 	for _, e := range manifest.Entries {
 		if !e.Database || e.Changed {
@@ -165,7 +169,7 @@ func TestDatabaseInUse(t *testing.T) {
 		t.Error(diff)
 	}
 	target := openRoot(t, t.TempDir())
-	_, err = Restore(t.Context(), bytes.NewReader(archive), target, Limits{})
+	_, err = Restore(t.Context(), bytes.NewReader(packed), target, archive.Limits{})
 	check(t, err)
 	rows, err := exec.Command("sqlite3", filepath.Join(target.Name(), "app.db"), "PRAGMA integrity_check; SELECT count(*) FROM bid;").CombinedOutput()
 	if err != nil || strings.TrimSpace(string(rows)) != "ok\n3" {
@@ -176,7 +180,7 @@ func TestDatabaseInUse(t *testing.T) {
 func TestDatabaseWhoseJournalComesMeanwhile(t *testing.T) {
 	state := openRoot(t, t.TempDir())
 	write(t, state, "a.db", sqliteHeader+"page")
-	tk := newTaker(state, io.Discard)
+	tk := newTaker(t, state)
 	g, err := tk.open("a.db")
 	check(t, err)
 	defer g.close()

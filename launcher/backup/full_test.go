@@ -10,6 +10,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"popup/internal/archive"
+	"popup/internal/testutil/vaulttest"
 )
 
 func TestTakeToAFullDisk(t *testing.T) {
@@ -57,7 +60,7 @@ func bigState(t *testing.T) *os.Root {
 }
 
 func putOnFullDisk(t *testing.T, dir string) {
-	vault, err := FolderVault(filepath.Join(dir, "vault"))
+	vault, err := archive.FolderVault(filepath.Join(dir, "vault"))
 	check(t, err)
 	check(t, vault.Put(t.Context(), "old", strings.NewReader("whole")))
 	_, err = Save(t.Context(), vault, "new", bigState(t), TakeOptions{})
@@ -65,7 +68,7 @@ func putOnFullDisk(t *testing.T, dir string) {
 	if err == nil || !strings.HasPrefix(err.Error(), want) || !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v", err)
 	}
-	contains(t, vault, "old whole")
+	vaulttest.Contains(t, vault, "old whole")
 	left, err := os.ReadDir(filepath.Join(dir, "vault"))
 	if err != nil || len(left) != 1 {
 		t.Errorf("left %v, %v", left, err)
@@ -73,12 +76,12 @@ func putOnFullDisk(t *testing.T, dir string) {
 }
 
 func restoreOnFullDisk(t *testing.T, dir string) {
-	archive, _ := take(t, bigState(t))
+	packed, _ := take(t, bigState(t))
 	check(t, os.Mkdir(filepath.Join(dir, "state"), 0o755))
 	target := openRoot(t, filepath.Join(dir, "state"))
-	_, err := Restore(t.Context(), bytes.NewReader(archive), target, Limits{})
+	_, err := Restore(t.Context(), bytes.NewReader(packed), target, archive.Limits{})
 	want := "restore backup: the disk of " + dir + "/state is full; free some space and try again ("
-	if err == nil || !strings.HasPrefix(err.Error(), want) || errors.Is(err, ErrCorrupt) {
+	if err == nil || !strings.HasPrefix(err.Error(), want) || errors.Is(err, archive.ErrCorrupt) {
 		t.Errorf("got %v", err)
 	}
 	if left, err := names(target); err != nil || len(left) > 0 {

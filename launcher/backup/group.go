@@ -3,16 +3,15 @@ package backup
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
 	"syscall"
 	"time"
+
+	"popup/internal/archive"
 )
 
 const (
@@ -81,7 +80,7 @@ func (t *taker) take(ctx context.Context, g *group, last bool) (again bool, err 
 	}
 	for i := range g.members {
 		m := &g.members[i]
-		m.content, err = io.ReadAll(io.LimitReader(reader{ctx, m.file}, m.info.Size()))
+		m.content, err = io.ReadAll(io.LimitReader(archive.Within(ctx, m.file), m.info.Size()))
 		if err != nil {
 			return false, fmt.Errorf("read %q: %w", m.name, err)
 		}
@@ -93,7 +92,7 @@ func (t *taker) take(ctx context.Context, g *group, last bool) (again bool, err 
 	for _, m := range g.members {
 		e := m.entry(g.database)
 		e.Size, e.Changed = int64(len(m.content)), changed
-		if err := t.contents(e, bytes.NewReader(m.content)); err != nil {
+		if err := t.out.Add(e, bytes.NewReader(m.content)); err != nil {
 			return false, err
 		}
 		t.done[m.name] = true
@@ -105,32 +104,19 @@ func (t *taker) take(ctx context.Context, g *group, last bool) (again bool, err 
 // it held still. A file that became shorter is filled up with zeros: its length
 // had been written.
 func (t *taker) stream(ctx context.Context, g *group) error {
-	first := len(t.manifest.Entries)
+	first := len(t.out.Manifest.Entries)
 	for _, m := range g.members {
 		e := m.entry(g.database)
 		e.Size = m.info.Size()
-		if err := t.contents(e, io.MultiReader(reader{ctx, m.file}, zeros{})); err != nil {
+		if err := t.out.Add(e, io.MultiReader(archive.Within(ctx, m.file), zeros{})); err != nil {
 			return err
 		}
 		t.done[m.name] = true
 	}
 	changed := g.isFresh() || t.changed(g)
-	for i := first; i < len(t.manifest.Entries); i++ {
-		t.manifest.Entries[i].Changed = changed
+	for i := first; i < len(t.out.Manifest.Entries); i++ {
+		t.out.Manifest.Entries[i].Changed = changed
 	}
-	return nil
-}
-
-// contents writes a file's header and e.Size bytes of r, and notes their sum.
-func (t *taker) contents(e Entry, r io.Reader) error {
-	if err := t.add(e); err != nil {
-		return err
-	}
-	sum := sha256.New()
-	if _, err := io.CopyN(io.MultiWriter(t.out, sum), r, e.Size); err != nil {
-		return fmt.Errorf("copy %q: %w", e.Path, explain(err, "the vault"))
-	}
-	t.manifest.Entries[len(t.manifest.Entries)-1].SHA256 = hexSum(sum)
 	return nil
 }
 
@@ -222,13 +208,11 @@ func (t *taker) changed(g *group) bool {
 	return false
 }
 
-func (m member) entry(database bool) Entry {
-	return Entry{
-		Path: Name(m.name), Kind: KindFile, Mode: Mode(m.info.Mode().Perm()), Modified: m.info.ModTime().UTC(), Database: database,
+func (m member) entry(database bool) archive.Entry {
+	return archive.Entry{
+		Path: archive.Name(m.name), Kind: archive.KindFile, Mode: archive.Mode(m.info.Mode().Perm()), Modified: m.info.ModTime().UTC(), Database: database,
 	}
 }
-
-func hexSum(sum hash.Hash) string { return hex.EncodeToString(sum.Sum(nil)) }
 
 // wait waits for d, or until ctx is over.
 func wait(ctx context.Context, d time.Duration) error {
@@ -240,19 +224,6 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-// A reader stops when its context is over.
-type reader struct {
-	ctx context.Context //nolint:containedctx // it lives as long as one call
-	r   io.Reader
-}
-
-func (r reader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }
 
 type zeros struct{}

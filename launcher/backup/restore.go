@@ -11,43 +11,45 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"popup/internal/archive"
 )
 
 // Restore writes an archive into state, which must be empty, checks every sum, and
 // syncs. After an error state is empty again. Give it a folder aside, and put that
 // in the state's place when Restore is done. Everything belongs to the user that
 // runs it.
-func Restore(ctx context.Context, r io.Reader, state *os.Root, limits Limits) (Manifest, error) {
+func Restore(ctx context.Context, r io.Reader, state *os.Root, limits archive.Limits) (archive.Manifest, error) {
 	if left, err := names(state); err != nil {
-		return Manifest{}, fmt.Errorf("restore backup: %w", err)
+		return archive.Manifest{}, fmt.Errorf("restore backup: %w", err)
 	} else if len(left) > 0 {
-		return Manifest{}, fmt.Errorf("restore backup: %s is not empty; give an empty folder", state.Name())
+		return archive.Manifest{}, fmt.Errorf("restore backup: %s is not empty; give an empty folder", state.Name())
 	}
 	rs := restorer{state}
-	manifest, err := read(ctx, r, limits, rs.entry)
+	manifest, err := archive.Read(ctx, r, limits, rs.entry)
 	if err == nil {
 		err = rs.finish(manifest)
 	}
 	if err != nil {
-		err = errors.Join(explain(err, state.Name()), rs.undo())
-		return Manifest{}, fmt.Errorf("restore backup: %w", err)
+		err = errors.Join(archive.Explain(err, state.Name()), rs.undo())
+		return archive.Manifest{}, fmt.Errorf("restore backup: %w", err)
 	}
 	return manifest, nil
 }
 
 type restorer struct{ state *os.Root }
 
-func (rs restorer) entry(e Entry, contents io.Reader) error {
+func (rs restorer) entry(e archive.Entry, contents io.Reader) error {
 	switch e.Kind {
-	case KindFolder:
+	case archive.KindFolder:
 		return rs.state.Mkdir(string(e.Path), 0o700) // its own mode when it is full
-	case KindLink:
+	case archive.KindLink:
 		return rs.state.Symlink(string(e.Target), string(e.Path))
 	}
 	return rs.file(e, contents)
 }
 
-func (rs restorer) file(e Entry, contents io.Reader) (err error) {
+func (rs restorer) file(e archive.Entry, contents io.Reader) (err error) {
 	file, err := rs.state.OpenFile(string(e.Path), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -63,9 +65,9 @@ func (rs restorer) file(e Entry, contents io.Reader) (err error) {
 }
 
 // finish gives folders their modes and times, the innermost first, and syncs.
-func (rs restorer) finish(m Manifest) error {
+func (rs restorer) finish(m archive.Manifest) error {
 	for _, e := range slices.Backward(m.Entries) {
-		if e.Kind != KindFolder {
+		if e.Kind != archive.KindFolder {
 			continue
 		}
 		if err := rs.state.Chtimes(string(e.Path), time.Time{}, e.Modified); err != nil {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"popup/internal/archive"
 )
 
 // A Series is the archives of one instance, which may share a vault with others.
@@ -38,23 +40,24 @@ func (s Series) Time(name string) (time.Time, bool) {
 }
 
 // List is what vault has of the series, the newest first.
-func (s Series) List(ctx context.Context, vault Vault) ([]Item, error) {
+func (s Series) List(ctx context.Context, vault archive.Vault) ([]archive.Item, error) {
 	items, err := vault.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	items = slices.DeleteFunc(items, func(i Item) bool {
+	items = slices.DeleteFunc(items, func(i archive.Item) bool {
 		_, ours := s.Time(i.Name)
 		return !ours
 	})
-	slices.SortFunc(items, func(a, b Item) int { return strings.Compare(b.Name, a.Name) })
+	slices.SortFunc(items, func(a, b archive.Item) int { return strings.Compare(b.Name, a.Name) })
 	return items, nil
 }
 
 // Prune keeps the newest archives of the series, as many as keep says, and deletes
 // the others. It returns the names of those it deleted, also with an error. Keep
-// is at least 1: a series is not emptied by mistake.
-func Prune(ctx context.Context, vault Vault, s Series, keep int) ([]string, error) {
+// is at least 1: a series is not emptied by mistake. A vault whose owner alone removes
+// from it is left as it is.
+func Prune(ctx context.Context, vault archive.Vault, s Series, keep int) ([]string, error) {
 	if keep < 1 {
 		return nil, fmt.Errorf("prune backups: %d is not a number of backups to keep; keep at least 1", keep)
 	}
@@ -65,7 +68,11 @@ func Prune(ctx context.Context, vault Vault, s Series, keep int) ([]string, erro
 	var deleted []string
 	var failures error
 	for _, item := range items[min(keep, len(items)):] {
-		if err := vault.Delete(ctx, item.Name); err != nil {
+		err := vault.Delete(ctx, item.Name)
+		if errors.Is(err, archive.ErrKept) {
+			break
+		}
+		if err != nil {
 			failures = errors.Join(failures, err)
 			continue
 		}

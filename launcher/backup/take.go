@@ -1,9 +1,8 @@
+// Package backup takes, saves and restores the state of an app.
 package backup
 
 import (
-	"archive/tar"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
+	"popup/internal/archive"
 )
 
 // TakeOptions say what an archive says of itself.
@@ -22,6 +21,7 @@ type TakeOptions struct {
 	App      string
 	Instance string
 	At       time.Time // when it is taken; zero: now
+	Final    bool      // it is taken at the end, after the last write
 }
 
 // Take writes everything below state to w, as an archive. Sockets, pipes, devices,
@@ -34,37 +34,29 @@ type TakeOptions struct {
 // which the app's pre_backup script can use.
 //
 // After an error, what was written to w is no archive. Take does not close w.
-func Take(ctx context.Context, state *os.Root, w io.Writer, opts TakeOptions) (Manifest, error) {
+func Take(ctx context.Context, state *os.Root, w io.Writer, opts TakeOptions) (archive.Manifest, error) {
 	if opts.At.IsZero() {
 		opts.At = time.Now()
 	}
-	compressed, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(mostWindow/2))
+	out, err := archive.NewWriter(w, archive.Manifest{App: opts.App, Instance: opts.Instance, Taken: opts.At, Final: opts.Final})
 	if err != nil {
-		return Manifest{}, fmt.Errorf("take backup: %w", err)
+		return archive.Manifest{}, fmt.Errorf("take backup: %w", err)
 	}
-	t := &taker{
-		state: state,
-		out:   tar.NewWriter(compressed),
-		done:  map[string]bool{},
-		manifest: Manifest{
-			Version: manifestVersion, App: opts.App, Instance: opts.Instance, Taken: opts.At.UTC(), Entries: []Entry{},
-		},
-	}
+	t := &taker{state: state, out: out, done: map[string]bool{}}
 	if err := errors.Join(t.folder(ctx, "."), ctx.Err()); err != nil {
-		return Manifest{}, fmt.Errorf("take backup: %w", err)
+		return archive.Manifest{}, fmt.Errorf("take backup: %w", err)
 	}
-	if err := errors.Join(t.finish(), compressed.Close()); err != nil {
-		return Manifest{}, fmt.Errorf("take backup: %w", explain(err, "the vault"))
+	if err := out.Close(); err != nil {
+		return archive.Manifest{}, fmt.Errorf("take backup: %w", err)
 	}
-	return t.manifest, nil
+	return out.Manifest, nil
 }
 
 // A taker is one Take.
 type taker struct {
-	state    *os.Root
-	out      *tar.Writer
-	manifest Manifest
-	done     map[string]bool // files that were taken together with another
+	state *os.Root
+	out   *archive.Writer
+	done  map[string]bool // files that were taken together with another
 }
 
 // errGone says that something is no longer there. It is not an error from the
@@ -118,7 +110,7 @@ func (t *taker) entry(ctx context.Context, name string) error {
 	case 0:
 		return t.file(ctx, name)
 	case fs.ModeDir:
-		if err := t.add(folderEntry(name, info)); err != nil {
+		if err := t.out.Add(folderEntry(name, info), nil); err != nil {
 			return err
 		}
 		return t.folder(ctx, name)
@@ -134,8 +126,8 @@ func (t *taker) entry(ctx context.Context, name string) error {
 	return nil
 }
 
-func folderEntry(name string, info fs.FileInfo) Entry {
-	return Entry{Path: Name(name), Kind: KindFolder, Mode: Mode(info.Mode().Perm()), Modified: info.ModTime().UTC()}
+func folderEntry(name string, info fs.FileInfo) archive.Entry {
+	return archive.Entry{Path: archive.Name(name), Kind: archive.KindFolder, Mode: archive.Mode(info.Mode().Perm()), Modified: info.ModTime().UTC()}
 }
 
 func (t *taker) link(name string) error {
@@ -143,57 +135,13 @@ func (t *taker) link(name string) error {
 	if err != nil {
 		return gone("read link", name, err)
 	}
-	if !staysInside(name, target) {
+	if !archive.StaysInside(name, target) {
 		t.leaveOut(name, fmt.Sprintf("a link that leads out, to %q", target))
 		return nil
 	}
-	return t.add(Entry{Path: Name(name), Kind: KindLink, Target: Name(target)})
+	return t.out.Add(archive.Entry{Path: archive.Name(name), Kind: archive.KindLink, Target: archive.Name(target)}, nil)
 }
 
 func (t *taker) leaveOut(name, why string) {
-	t.manifest.LeftOut = append(t.manifest.LeftOut, LeftOut{Path: Name(name), Why: why})
-}
-
-// add writes the header of e. The contents of a file follow it.
-func (t *taker) add(e Entry) error {
-	if len(t.manifest.Entries) == DefaultMostEntries {
-		return fmt.Errorf("the state has more than %d files and folders; have the app clean up", DefaultMostEntries)
-	}
-	t.manifest.Entries = append(t.manifest.Entries, e)
-	header := &tar.Header{Format: tar.FormatPAX, Name: statePrefix + string(e.Path), Mode: int64(e.Mode), ModTime: e.Modified}
-	switch e.Kind {
-	case KindFile:
-		header.Typeflag, header.Size = tar.TypeReg, e.Size
-	case KindFolder:
-		header.Typeflag = tar.TypeDir
-		header.Name += "/"
-	case KindLink:
-		header.Typeflag, header.Linkname = tar.TypeSymlink, string(e.Target)
-	}
-	if err := t.out.WriteHeader(header); err != nil {
-		return fmt.Errorf("write %q: %w", e.Path, explain(err, "the vault"))
-	}
-	return nil
-}
-
-// finish writes the manifest, which makes an archive of what was written.
-func (t *taker) finish() error {
-	list, err := json.Marshal(t.manifest)
-	if err != nil {
-		return fmt.Errorf("write the list of sums: %w", err)
-	}
-	if len(list) > mostManifest {
-		return errors.New("the state has so many files that their list is over 256 MiB; have the app clean up")
-	}
-	header := &tar.Header{
-		Format: tar.FormatPAX, Typeflag: tar.TypeReg, Name: manifestName, Mode: 0o600,
-		Size: int64(len(list)), ModTime: t.manifest.Taken,
-	}
-	if err := t.out.WriteHeader(header); err != nil {
-		return err
-	}
-	if _, err := t.out.Write(list); err != nil {
-		return err
-	}
-	return t.out.Close()
+	t.out.Manifest.LeftOut = append(t.out.Manifest.LeftOut, archive.LeftOut{Path: archive.Name(name), Why: why})
 }

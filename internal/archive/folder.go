@@ -1,4 +1,4 @@
-package backup
+package archive
 
 import (
 	"cmp"
@@ -36,10 +36,10 @@ type folderVault struct{ dir string }
 func (v folderVault) Put(ctx context.Context, name string, r io.Reader) error {
 	err := cmp.Or(CheckName(name), ctx.Err())
 	if err == nil {
-		err = v.in(func(root *os.Root) error { return put(root, name, reader{ctx, r}) })
+		err = v.in(func(root *os.Root) error { return put(root, name, Within(ctx, r)) })
 	}
 	if err != nil {
-		return fmt.Errorf("put backup %q: %w", name, explain(err, v.dir))
+		return fmt.Errorf("put backup %q: %w", name, Explain(err, v.dir))
 	}
 	return nil
 }
@@ -178,4 +178,13 @@ func syncFolder(root *os.Root) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// FreeSpace is how many bytes may still be written where dir is.
+func FreeSpace(dir string) (int64, error) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(dir, &disk); err != nil {
+		return 0, fmt.Errorf("measure the disk of %s: %w", dir, err)
+	}
+	return int64(disk.Bavail) * disk.Bsize, nil
 }

@@ -1,16 +1,18 @@
-// Package backup takes, checks and restores the state of an app, and keeps
-// archives of it in a vault.
+// Package archive is the format of a backup of an app's state, and the vaults that
+// backups are kept in.
 //
 // An archive is a tar stream, compressed with zstd. Its entries are the files,
 // folders and symbolic links of the state, below "state/", and at last
 // "manifest.json", which lists them with their sums: an archive without it is cut
 // short. Owners are not kept, for they differ from machine to machine; hard links
 // become files of their own.
-package backup
+package archive
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"path/filepath"
@@ -32,7 +34,7 @@ const (
 	mostWindow = 8 << 20
 )
 
-// ErrCorrupt is in the error of Verify and Restore when an archive is damaged, cut
+// ErrCorrupt is in the error of Verify and Read when an archive is damaged, cut
 // short or no archive at all: an older one may be whole.
 var ErrCorrupt = errors.New("the backup is not whole")
 
@@ -42,7 +44,8 @@ type Manifest struct {
 	App      string    `json:"app,omitempty"`
 	Instance string    `json:"instance,omitempty"`
 	Taken    time.Time `json:"taken"`
-	Entries  []Entry   `json:"entries"` // a folder before what is in it
+	Final    bool      `json:"final,omitempty"` // taken at the end, after the last write
+	Entries  []Entry   `json:"entries"`         // a folder before what is in it
 	LeftOut  []LeftOut `json:"left_out,omitempty"`
 }
 
@@ -150,16 +153,31 @@ func goodPath(name string) bool {
 	return name != "." && filepath.IsLocal(name) && path.Clean(name) == name && !strings.ContainsRune(name, 0)
 }
 
-// staysInside says whether a link at name to target leads to somewhere below the
+// StaysInside says whether a link at name to target leads to somewhere below the
 // folder that name is below.
-func staysInside(name, target string) bool {
+func StaysInside(name, target string) bool {
 	return target != "" && !path.IsAbs(target) && filepath.IsLocal(path.Join(path.Dir(name), target))
 }
 
-// explain makes a sentence of a full disk, and leaves other errors as they are.
-func explain(err error, where string) error {
+// Explain makes a sentence of a full disk, and leaves other errors as they are.
+func Explain(err error, where string) error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return fmt.Errorf("the disk of %s is full; free some space and try again (%w)", where, err)
 	}
 	return err
+}
+
+// Within reads r until ctx is over.
+func Within(ctx context.Context, r io.Reader) io.Reader { return reader{ctx, r} }
+
+type reader struct {
+	ctx context.Context //nolint:containedctx // it lives as long as one call
+	r   io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
 }

@@ -1,4 +1,4 @@
-package backup
+package archive
 
 import (
 	"archive/tar"
@@ -17,8 +17,8 @@ import (
 
 // Verify reads an archive to its end and checks every sum. Its error holds
 // ErrCorrupt when the archive is not whole.
-func Verify(ctx context.Context, r io.Reader) (Manifest, error) {
-	manifest, err := read(ctx, r, Limits{}, nil)
+func Verify(ctx context.Context, r io.Reader, limits Limits) (Manifest, error) {
+	manifest, err := Read(ctx, r, limits, nil)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("verify backup: %w", err)
 	}
@@ -35,21 +35,27 @@ const (
 type Limits struct {
 	Entries int   // files, folders and links; 0: DefaultMostEntries
 	Bytes   int64 // the contents of all files; 0: DefaultMostBytes
+	List    int64 // the bytes of the list of sums, which is read into memory; 0: 256 MiB, which is also the most
 }
 
-// each is given every entry in turn, with the contents of a file. What it does not
+// Each is given every entry in turn, with the contents of a file. What it does not
 // read of them is read for it.
-type each func(e Entry, contents io.Reader) error
+type Each func(e Entry, contents io.Reader) error
 
-// read reads an archive. A nil fn only checks.
-func read(ctx context.Context, r io.Reader, limits Limits, fn each) (Manifest, error) {
+// Read reads an archive to its end, whatever fn reads of it, and checks every sum: only
+// a nil error says that what fn was given is right. A nil fn only checks.
+func Read(ctx context.Context, r io.Reader, limits Limits, fn Each) (Manifest, error) {
 	if limits.Entries == 0 {
 		limits.Entries = DefaultMostEntries
 	}
 	if limits.Bytes == 0 {
 		limits.Bytes = DefaultMostBytes
 	}
-	source := &watched{r: reader{ctx, r}}
+	if limits.List == 0 {
+		limits.List = mostManifest
+	}
+	limits.List = min(limits.List, mostManifest)
+	source := &watched{r: Within(ctx, r)}
 	plain, err := zstd.NewReader(source, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(mostWindow))
 	if err != nil {
 		return Manifest{}, err
@@ -70,10 +76,11 @@ func read(ctx context.Context, r io.Reader, limits Limits, fn each) (Manifest, e
 type scan struct {
 	in      *tar.Reader
 	limits  Limits
-	fn      each
+	fn      Each
 	entries []Entry
 	seen    map[Name]int // its place in entries
 	bytes   int64
+	names   int64 // bytes of names, all of which the list repeats
 }
 
 func (s *scan) run() (Manifest, error) {
@@ -118,7 +125,7 @@ func (s *scan) entry(header *tar.Header) error {
 	return err
 }
 
-// entryOf reads a header, and refuses what Take never writes.
+// entryOf reads a header, and refuses what a Writer never writes.
 func entryOf(header *tar.Header) (Entry, error) {
 	name, below := strings.CutPrefix(header.Name, statePrefix)
 	if header.Typeflag == tar.TypeDir {
@@ -134,7 +141,7 @@ func entryOf(header *tar.Header) (Entry, error) {
 	case tar.TypeDir:
 		e.Kind = KindFolder
 	case tar.TypeSymlink:
-		if !staysInside(name, header.Linkname) {
+		if !StaysInside(name, header.Linkname) {
 			return Entry{}, fmt.Errorf("%w: its link %q leads out of the state, to %q", ErrCorrupt, name, header.Linkname)
 		}
 		e = Entry{Path: Name(name), Kind: KindLink, Target: Name(header.Linkname)}
@@ -153,6 +160,9 @@ func (s *scan) admit(e Entry) error {
 		return fmt.Errorf("it holds more than the %d bytes that are allowed, at %q", s.limits.Bytes, e.Path)
 	}
 	s.bytes += e.Size
+	if s.names += int64(len(e.Path) + len(e.Target)); s.names > s.limits.List {
+		return errLongList(s.limits.List)
+	}
 	if _, twice := s.seen[e.Path]; twice {
 		return fmt.Errorf("%w: it holds %q twice", ErrCorrupt, e.Path)
 	}
@@ -164,10 +174,14 @@ func (s *scan) admit(e Entry) error {
 	return nil
 }
 
+func errLongList(most int64) error {
+	return fmt.Errorf("its list of sums has more than the %d bytes that are allowed", most)
+}
+
 // manifest reads the list of sums and holds what was read against it.
 func (s *scan) manifest(header *tar.Header) (Manifest, error) {
-	if header.Size > mostManifest {
-		return Manifest{}, fmt.Errorf("%w: its list of sums is over 256 MiB", ErrCorrupt)
+	if header.Size > s.limits.List {
+		return Manifest{}, errLongList(s.limits.List)
 	}
 	text, err := io.ReadAll(s.in)
 	if err != nil {

@@ -1,0 +1,4 @@
+package archive
+
+// Unfinished begins the names of archives that are being written.
+const Unfinished = unfinished
