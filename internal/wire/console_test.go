@@ -52,14 +52,14 @@ func TestSignatureIsOverAllOfIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Signed{"POST", PathReport, "fair-7", []byte("{}")}
+	s := Signed{"POST", PathReport, "fair-7", []byte("{}"), nil}
 	signature := s.Sign(private)
 	if !s.VerifiedBy(public, signature) {
 		t.Error("it is not its own")
 	}
 	for name, changed := range map[string]Signed{
-		"method": {"PUT", PathReport, "fair-7", s.Body}, "path": {"POST", PathEnrol, "fair-7", s.Body}, "instance": {"POST", PathReport, "fair-8", s.Body},
-		"body": {"POST", PathReport, "fair-7", []byte("{} ")}, "moved": {"POST/", PathReport[1:], "fair-7", s.Body}, "moved on": {"POST", PathReport + "f", "air-7", s.Body},
+		"method": {"PUT", PathReport, "fair-7", s.Body, nil}, "path": {"POST", PathEnrol, "fair-7", s.Body, nil}, "instance": {"POST", PathReport, "fair-8", s.Body, nil},
+		"body": {"POST", PathReport, "fair-7", []byte("{} "), nil}, "moved": {"POST/", PathReport[1:], "fair-7", s.Body, nil}, "moved on": {"POST", PathReport + "f", "air-7", s.Body, nil},
 	} {
 		if changed.VerifiedBy(public, signature) {
 			t.Errorf("another %s has the same signature", name)

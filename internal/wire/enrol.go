@@ -122,14 +122,21 @@ type Signed struct {
 	Path     string // one of the Path constants
 	Instance string
 	Body     []byte // as it is sent: compressed, where it is
+	// Digest is the SHA-256 of a body that is not in memory, and then Body is nil. The
+	// signature is the same.
+	Digest []byte
 }
 
 // message is unambiguous: each part comes after its length, and no other message
 // that an instance's key signs begins alike.
 func (s Signed) message() []byte {
-	sum := sha256.Sum256(s.Body)
+	sum := s.Digest
+	if sum == nil {
+		whole := sha256.Sum256(s.Body)
+		sum = whole[:]
+	}
 	var m []byte
-	for _, part := range []string{"popup: a request of an instance, 1", s.Method, s.Path, s.Instance, string(sum[:])} {
+	for _, part := range []string{"popup: a request of an instance, 1", s.Method, s.Path, s.Instance, string(sum)} {
 		m = binary.BigEndian.AppendUint32(m, uint32(len(part)))
 		m = append(m, part...)
 	}

@@ -70,7 +70,7 @@ type Source struct {
 
 // State says where backups of the app's state go.
 type State struct {
-	Vault string `yaml:"vault,omitempty" json:"vault,omitempty"` // a folder; empty: ROOT/var/lib/popup/vault
+	Vault string `yaml:"vault,omitempty" json:"vault,omitempty"` // a folder, or VaultConsole; empty: ROOT/var/lib/popup/vault
 }
 
 // Serve says where the instance is reached. Check tells whether it can be.
