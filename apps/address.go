@@ -114,6 +114,10 @@ func checkWebsite(address string) error {
 	return checkURL(address, webSchemes)
 }
 
+// SameRepository says whether two addresses lead to the same repository, however they
+// are written (scheme, user, .git, the host's case).
+func SameRepository(a, b string) bool { return sameRepository(a) == sameRepository(b) }
+
 // sameRepository is an address in the one form that equal repositories share:
 // without scheme, user, .git and slashes at the end, and with the host in lower
 // case.

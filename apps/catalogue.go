@@ -28,6 +28,15 @@ var shipped = sync.OnceValue(func() []AppID {
 // Shipped lists the apps that come with the binary, sorted.
 func Shipped() []AppID { return slices.Clone(shipped()) }
 
+// ShippedCatalogue is the folder of all of them: one folder an app, named by its id.
+func ShippedCatalogue() fs.FS {
+	folder, err := fs.Sub(catalogue, "catalogue")
+	if err != nil {
+		panic(err) // the name is a right one
+	}
+	return folder
+}
+
 // ShippedFS is the folder of a shipped app. The error for an id that does not
 // ship is Problems, and names the nearest one or lists all.
 func ShippedFS(id AppID) (fs.FS, error) {
@@ -37,7 +46,7 @@ func ShippedFS(id AppID) (fs.FS, error) {
 			names = append(names, string(known))
 		}
 		hint := "these do: " + strings.Join(names, " ")
-		if near := nearest(string(id), names); near != "" {
+		if near := Nearest(string(id), names); near != "" {
 			hint = "did you mean " + quote(near) + "? " + hint
 		}
 		return nil, Problems{{Message: "no app " + quote(string(id)) + " ships with popup", Hint: hint}}
@@ -67,10 +76,9 @@ func LoadShipped(id AppID) (Loaded, error) {
 // a repository without an app.yaml launches with the catalogue's manifest. How
 // the address is written (scheme, user, .git, the host's case) does not matter.
 func ShippedFor(repository string) (AppID, bool) {
-	wanted := sameRepository(repository)
 	for _, id := range shipped() {
 		app, err := LoadShipped(id)
-		if err == nil && app.Service.Repository != "" && sameRepository(app.Service.Repository) == wanted {
+		if err == nil && app.Service.Repository != "" && SameRepository(app.Service.Repository, repository) {
 			return id, true
 		}
 	}

@@ -125,7 +125,7 @@ func (d *decoder) structValue(node ast.Node, v reflect.Value, field string) {
 		}
 		names := slices.Collect(maps.Keys(fields))
 		d.problem(join(field, key), "unknown key "+quote(key), didYouMean(key, names))
-		if near := nearest(key, names); near != "" {
+		if near := Nearest(key, names); near != "" {
 			d.faulty[join(field, near)] = true // it is there, under a wrong name
 		}
 	}

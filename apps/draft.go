@@ -20,7 +20,7 @@ func Draft(dir, repository string) (text []byte, seen string, err error) {
 	name := filepath.Base(dir)
 	repository, branch, _ := strings.Cut(repository, "#")
 	if repository != "" {
-		name = repositoryName(repository)
+		name = RepositoryName(repository)
 	}
 	draft, err := inFolder(dir, func(folder fs.FS) (Loaded, error) {
 		if _, err := fs.Stat(folder, FileName); err == nil {

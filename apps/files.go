@@ -13,7 +13,7 @@ import (
 // than checkout, the address that folder was fetched from (empty: none).
 func (l Loaded) CheckFiles(folder fs.FS, checkout string) error {
 	m := l.Manifest
-	elsewhere := m.Service.Repository != "" && sameRepository(m.Service.Repository) != sameRepository(checkout)
+	elsewhere := m.Service.Repository != "" && !SameRepository(m.Service.Repository, checkout)
 	if m.BuildCommand != "" || elsewhere || m.Serve.Type == ServeCommand {
 		return nil
 	}

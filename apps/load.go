@@ -65,11 +65,11 @@ func LoadCheckout(dir, repository string, given Given) (Loaded, error) {
 	}
 	repository, _, _ = strings.Cut(repository, "#")
 	distant := IsRemote(repository) && !strings.HasPrefix(repository, "file:")
-	return loadFolder(dir, FileName, repositoryName(repository), repository, foreign{distant, given})
+	return loadFolder(dir, FileName, RepositoryName(repository), repository, foreign{distant, given})
 }
 
-// repositoryName is the last part of a repository's address.
-func repositoryName(repository string) string {
+// RepositoryName is the last part of a repository's address.
+func RepositoryName(repository string) string {
 	name := path.Base(sameRepository(repository))
 	return name[strings.LastIndexAny(name, ":@")+1:]
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// nearest is the known word that word was most likely meant to be; empty when none is near.
-func nearest(word string, known []string) string {
+// Nearest is the known word that word was most likely meant to be; empty when none is near.
+func Nearest(word string, known []string) string {
 	if len(word) > 64 {
 		return ""
 	}
@@ -22,7 +22,7 @@ func nearest(word string, known []string) string {
 
 // didYouMean is a hint: the nearest known word, or all of them when there is none.
 func didYouMean(word string, known []string) string {
-	if near := nearest(word, known); near != "" {
+	if near := Nearest(word, known); near != "" {
 		return "did you mean " + quote(near) + "?"
 	}
 	if len(known) == 0 {

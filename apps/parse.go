@@ -30,6 +30,11 @@ const (
 // so that a few bytes cannot stand for many.
 func Parse(name string, text []byte) (Manifest, error) { return parse(name, text, foreign{}) }
 
+// ParseDistant is Parse for the manifest of a server, which may name nothing of this machine.
+func ParseDistant(name string, text []byte) (Manifest, error) {
+	return parse(name, text, foreign{distant: true})
+}
+
 // parse is Parse; a manifest from a server names nothing of this machine.
 func parse(name string, text []byte, from foreign) (Manifest, error) {
 	var m Manifest

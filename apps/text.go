@@ -81,8 +81,8 @@ func checkPackage(name string) error {
 	return nil
 }
 
-// checkBranch follows git's own rules for the name of a branch, a tag or a commit.
-func checkBranch(name string) error {
+// CheckBranch follows git's own rules for the name of a branch, a tag or a commit.
+func CheckBranch(name string) error {
 	bad := func(why string) error {
 		return flaw{quote(name) + " is not the name of a branch: " + why, ""}
 	}

@@ -99,7 +99,7 @@ func (c *checker) command(field, value string) {
 func (c *checker) oneOf(field, value string, words []string) {
 	if value != "" && !slices.Contains(words, value) {
 		hint := "write one of: " + strings.Join(words, " ")
-		if near := nearest(value, words); near != "" && len(words) > 1 {
+		if near := Nearest(value, words); near != "" && len(words) > 1 {
 			hint = didYouMean(value, words)
 		}
 		c.bad(field, quote(value)+" is not known here", hint)
@@ -143,7 +143,7 @@ func (c *checker) about(m Manifest) {
 
 func (c *checker) service(s Service) {
 	c.is("service.repository", s.Repository, CheckRepository)
-	c.is("service.branch", s.Branch, checkBranch)
+	c.is("service.branch", s.Branch, CheckBranch)
 	c.is("service.root_dir", s.RootDir, checkPath)
 	c.is("service.update.schedule", s.Update.Schedule, checkSchedule)
 }

@@ -41,7 +41,7 @@ func (c *checker) origin(d Data) {
 			c.required("data.repository", d.Repository, "write the address of the data's repository")
 		}
 		c.is("data.repository", d.Repository, CheckRepository)
-		c.is("data.branch", d.Branch, checkBranch)
+		c.is("data.branch", d.Branch, CheckBranch)
 	case SourceS3, SourceHTTPS, SourceFolder:
 		if d.Repository != "" {
 			c.bad("data.repository", "goes with the source git, and this is "+source, "write url, or another source")
