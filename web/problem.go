@@ -1,0 +1,144 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"popup/console"
+)
+
+const problemType = "application/problem+json"
+
+// A problem is how an error is told (RFC 9457).
+type problem struct {
+	Type    string               `json:"type"` // about:blank: its status says what it is
+	Title   string               `json:"title"`
+	Status  int                  `json:"status"`
+	Detail  string               `json:"detail,omitempty"` // what to try
+	Errors  []console.FieldError `json:"errors,omitempty"` // all that is wrong with what was given
+	Request string               `json:"request"`          // what to ask about, and to look for in the log
+	after   time.Duration        // when to come back; 0: not said
+}
+
+// What is said where the reason is nobody's business, or in the log.
+const (
+	sayBroken   = "something is wrong with this console; its log says more, under the id of this request"
+	sayTimeout  = "that took too long; try it again"
+	sayNotYet   = "this console cannot do that yet"
+	sayTooLarge = "that is larger than this console takes"
+	saySignIn   = "sign in first, or send a token with Authorization: Bearer"
+)
+
+var (
+	errMethod = errors.New("that can be looked at in another way only; the header Allow names it")
+	errMedia  = errors.New("send JSON, with the header Content-Type: application/json")
+)
+
+// A malformed error says that what was sent is nothing that can be read.
+type malformed struct{ reason string }
+
+func (e *malformed) Error() string { return e.reason }
+
+// A tooMany error turns away who tries too often.
+type tooMany struct{ *console.BusyError }
+
+func (e *tooMany) Unwrap() error { return e.BusyError }
+
+// fail answers with an error: as a problem to programs, as a page to people. It is the
+// only place that makes an answer of one.
+func (s *Server) fail(c *gin.Context, err error) {
+	c.Abort()
+	if gone(c, err) {
+		return
+	}
+	p := problemOf(err)
+	if p.Status == http.StatusInternalServerError {
+		s.log.ErrorContext(c, "request failed", "request", c.GetString(keyRequest), "method", c.Request.Method, "path", loggedPath(c), "err", err)
+	}
+	if p.Status == http.StatusUnauthorized && !isAPI(c) && c.Request.Method == http.MethodGet {
+		c.Redirect(http.StatusSeeOther, signInPath(c.Request.URL))
+		return
+	}
+	s.answerProblem(c, p)
+}
+
+func (s *Server) answerProblem(c *gin.Context, p problem) {
+	p.Type, p.Request = "about:blank", c.GetString(keyRequest)
+	if p.Title == "" {
+		p.Title = http.StatusText(p.Status)
+	}
+	h := c.Writer.Header()
+	h.Set("Cache-Control", "no-store")
+	if p.after > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.after.Seconds()))))
+	}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="popup"`)
+	}
+	if !isAPI(c) {
+		s.pageProblem(c, p)
+		return
+	}
+	h.Set("Content-Type", problemType)
+	c.JSON(p.Status, p)
+}
+
+// problemOf is what an error means to who asked. What no caller can do anything about
+// is not told.
+func problemOf(err error) problem {
+	var (
+		input    *console.InputError
+		conflict *console.ConflictError
+		busy     *console.BusyError
+		many     *tooMany
+		bad      *malformed
+		large    *http.MaxBytesError
+	)
+	switch {
+	case errors.As(err, &input):
+		return problem{Status: http.StatusUnprocessableEntity, Detail: input.Error(), Errors: input.Fields}
+	case errors.As(err, &conflict):
+		return problem{Status: http.StatusConflict, Detail: conflict.Reason}
+	case errors.As(err, &many):
+		return problem{Status: http.StatusTooManyRequests, Detail: many.Reason, after: many.After}
+	case errors.As(err, &busy):
+		return problem{Status: http.StatusServiceUnavailable, Detail: busy.Reason, after: busy.After}
+	case errors.As(err, &bad):
+		return problem{Status: http.StatusBadRequest, Detail: bad.reason}
+	case errors.As(err, &large):
+		return problem{Status: http.StatusRequestEntityTooLarge, Detail: sayTooLarge}
+	case errors.Is(err, context.DeadlineExceeded):
+		return problem{Status: http.StatusServiceUnavailable, Detail: sayTimeout, after: 5 * time.Second}
+	}
+	for _, known := range plain {
+		if errors.Is(err, known.err) {
+			return problem{Status: known.status, Detail: known.detail}
+		}
+	}
+	if err.Error() == "not yet" {
+		return problem{Status: http.StatusNotImplemented, Detail: sayNotYet}
+	}
+	return problem{Status: http.StatusInternalServerError, Detail: sayBroken}
+}
+
+// plain are the errors that say nothing but what they are.
+var plain = []struct {
+	err    error
+	status int
+	detail string
+}{
+	{console.ErrNotFound, http.StatusNotFound, "there is no such thing here, or it is not yours to see"},
+	{console.ErrForbidden, http.StatusForbidden, console.ErrForbidden.Error()},
+	{console.ErrSignIn, http.StatusUnauthorized, saySignIn},
+	{console.ErrTaken, http.StatusConflict, "that name is taken; choose another"},
+	{console.ErrForgotten, http.StatusGone, console.ErrForgotten.Error()},
+	{errForged, http.StatusForbidden, errForged.Error()},
+	{errMethod, http.StatusMethodNotAllowed, errMethod.Error()},
+	{errMedia, http.StatusUnsupportedMediaType, errMedia.Error()},
+}

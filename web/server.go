@@ -1,0 +1,120 @@
+// Package web is the console over HTTP: pages for people, an API for programs and for
+// instances, and a stream of what changes.
+//
+// It decides nothing. Each route takes what was sent apart, asks one use case of the
+// console for it, as the actor who sent it, and shows the answer. What a route shows is
+// of types that are made for it: what the console keeps is never written out as it is.
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+
+	"github.com/gin-gonic/gin"
+
+	"popup/console"
+)
+
+// Options are what the console is served with.
+type Options struct {
+	Console *console.Console
+	URL     string // at which browsers and instances reach it, without a / at its end
+	Pin     string // of its certificate; empty: public authorities vouch for it
+	Version string
+	// Binaries are the files that instances download, by the SHA-256 of each in hex.
+	Binaries map[string]string
+	Log      *slog.Logger // nil: nothing is logged
+}
+
+// A Server answers for one console. Its methods may be called from several goroutines.
+type Server struct {
+	opts    Options
+	console *console.Console
+	log     *slog.Logger
+	secure  bool // browsers reach it by https
+	origins *http.CrossOriginProtection
+	routes  []route
+	openapi []byte
+	handler http.Handler
+	claimed atomic.Bool // once it is, it stays so
+}
+
+// New makes a server; it listens to nothing yet.
+func New(opts Options) (*Server, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	at, err := url.Parse(opts.URL)
+	if err != nil || at.Host == "" || at.Path != "" || at.Scheme != "http" && at.Scheme != "https" {
+		return nil, fmt.Errorf("serve the console: its URL %q is no address of a server; write it like https://console.example.org", opts.URL)
+	}
+	s := &Server{opts: opts, console: opts.Console, log: opts.Log, secure: at.Scheme == "https", origins: http.NewCrossOriginProtection()}
+	if err := s.origins.AddTrustedOrigin(at.Scheme + "://" + at.Host); err != nil {
+		return nil, fmt.Errorf("serve the console at %s: %w", opts.URL, err)
+	}
+	for _, list := range [][]route{openRoutes, apiRoutes, instanceRoutes, pageRoutes} {
+		s.routes = append(s.routes, list...)
+	}
+	s.handler = s.build()
+	return s, nil
+}
+
+// Handler answers all of the console.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// build makes a router of the list of routes, and of what each request goes through.
+func (s *Server) build() http.Handler {
+	gin.SetMode(gin.ReleaseMode) // it prints otherwise
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false // an instance follows no redirects, and its signature is over one path
+	engine.ContextWithFallback = true
+	engine.MaxMultipartMemory = maxForm
+	_ = engine.SetTrustedProxies(nil) // nil is always fine
+	engine.Use(s.trace, s.survive, s.protect, s.open, s.identify)
+	for _, r := range s.routes {
+		engine.Handle(r.method, r.path, s.admit(r), s.run(r))
+		if r.method == http.MethodGet && !r.stream {
+			engine.Handle(http.MethodHead, r.path, s.admit(r), s.run(r))
+		}
+	}
+	engine.NoRoute(func(c *gin.Context) { s.fail(c, console.ErrNotFound) })
+	engine.NoMethod(func(c *gin.Context) { s.fail(c, errMethod) })
+	return compress(engine)
+}
+
+// open answers nothing until somebody owns this console, but the page on which one
+// becomes its owner.
+func (s *Server) open(c *gin.Context) {
+	path := c.Request.URL.Path
+	if s.claimed.Load() || path == "/healthz" || strings.HasPrefix(path, "/claim/") || strings.HasPrefix(path, "/assets/") {
+		return
+	}
+	claimed, err := s.console.Claimed(c)
+	switch {
+	case err != nil:
+		s.fail(c, err)
+	case !claimed:
+		c.Header("Retry-After", "30")
+		c.Header("Cache-Control", "no-store")
+		c.String(http.StatusServiceUnavailable, "not claimed yet: whoever started this console has the link\n")
+		c.Abort()
+	default:
+		s.claimed.Store(true)
+	}
+}
+
+// health says that the process answers; what it knows nobody learns from it.
+func (s *Server) health(c *gin.Context) {
+	if _, err := s.console.Newest(c); err != nil && !errors.Is(err, context.Canceled) {
+		s.fail(c, err)
+		return
+	}
+	c.String(http.StatusOK, "ok\n")
+}
