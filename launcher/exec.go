@@ -156,10 +156,11 @@ func (a *Appliance) confine(s appSpec) (process.Spec, error) {
 	return process.Spec{Name: s.name, Argv: argv, Dir: s.dir, Env: s.env, RunDir: a.at.records(), Output: a.appLog(s.name)}, nil
 }
 
-// landlock confines the app where it is no user of its own: to the machine's
-// programs, the published trees, and what is the app's to write.
+// landlock confines the app to the machine's programs, the published trees, and what
+// is the app's to write: where it is no user of its own, and where popup has not the
+// machine for itself. The apps of all roots of a machine are one user.
 func (a *Appliance) landlock(s appSpec) *sandbox.Landlock {
-	if a.user != nil {
+	if a.user != nil && a.at.root == "/" {
 		return nil
 	}
 	l := sandbox.System()
