@@ -25,6 +25,12 @@ const (
 
 var eventStates = []EventState{EventDraft, EventScheduled, EventOpen, EventFrozen, EventEnded, EventArchived, EventPurged}
 
+// What somebody decided by hand.
+const (
+	heldFrozen = "frozen"
+	heldOpen   = "open"
+)
+
 // Over says that nothing is launched for the event any more.
 func (s EventState) Over() bool {
 	return slices.Index(eventStates, s) >= slices.Index(eventStates, EventEnded)
@@ -42,23 +48,23 @@ type Event struct {
 	Zone   string `json:"zone"` // an IANA name
 	Start  string `json:"start,omitempty"`
 	Freeze string `json:"freeze,omitempty"`
-	// The same as moments. Zero: Start at once, Freeze 10 minutes before the end.
+	// The same as moments; FreezesAt is before the end where Freeze is not given.
 	StartsAt  time.Time `json:"starts_at,omitzero"`
 	FreezesAt time.Time `json:"freezes_at,omitzero"`
 	EndsAt    time.Time `json:"ends_at"`
 	// Held is set while somebody froze it (or let it go on) by hand, whatever FreezesAt says.
-	Held string `json:"held,omitempty"` // "frozen", "open", or empty
+	Held string `json:"held,omitempty"` // heldFrozen, heldOpen, or empty
 	// Webhook is told of reminders and of changes of state; empty: nobody is.
 	Webhook  string    `json:"webhook,omitempty"`
-	Reminded time.Time `json:"reminded,omitzero"` // the last reminder that was given
+	Reminded time.Time `json:"reminded,omitzero"` // the last reminder that was given, or when it was opened
 	Created  time.Time `json:"created"`
 	EndedBy  string    `json:"ended_by,omitempty"` // who ended it early: an actor's id
 	EndedAt  time.Time `json:"ended_at,omitzero"`
 	// Stuck is why it does not get on: a sentence for its owner. Empty: it does.
-	Stuck string `json:"stuck,omitempty"`
-	// Discarded are the instances whose state its owner gives up, by id.
-	Discarded []string  `json:"discarded,omitempty"`
-	PurgeAt   time.Time `json:"purge_at,omitzero"` // when its archives are removed; zero: never by itself
+	Stuck   string    `json:"stuck,omitempty"`
+	PurgeAt time.Time `json:"purge_at,omitzero"` // when its archives are removed; zero: never by itself
+	// Messages wait to be told to Webhook.
+	Messages []Message `json:"messages,omitempty"`
 	// Due is when the reconciler looks at it next.
 	Due time.Time `json:"due,omitzero"`
 }
@@ -66,4 +72,14 @@ type Event struct {
 func (e Event) record() Record {
 	return Record{Kind: KindEvent, ID: e.ID, Name: e.Name, Parent: e.Owner, Topic: e.ID, State: string(e.State),
 		Sort: e.EndsAt.UTC().Format(time.RFC3339), Due: e.Due}
+}
+
+// A Message is what a webhook is told.
+type Message struct {
+	ID    string     `json:"id"` // the same whenever it is told again
+	Text  string     `json:"text"`
+	State EventState `json:"state"` // of then
+	At    time.Time  `json:"at"`
+	Tries int        `json:"tries,omitempty"`
+	Due   time.Time  `json:"due"`
 }

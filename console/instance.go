@@ -41,7 +41,8 @@ type Instance struct {
 	Machine    string        `json:"machine,omitempty"` // the cloud's own name for it
 	Address    string        `json:"address,omitempty"` // where it is reached, by its cloud or by its own report
 	TokenHash  []byte        `json:"token_hash,omitempty"`
-	Key        []byte        `json:"key,omitempty"` // ed25519, what it enrolled
+	Nonce      []byte        `json:"nonce,omitempty"` // its token is made of it, and of the console's keys
+	Key        []byte        `json:"key,omitempty"`   // ed25519, what it enrolled
 	Created    time.Time     `json:"created"`
 	Launched   time.Time     `json:"launched,omitzero"`
 	Enrolled   time.Time     `json:"enrolled,omitzero"`
@@ -50,6 +51,7 @@ type Instance struct {
 	Gone       time.Time     `json:"gone,omitzero"`
 	// Wanted is what its console wants of it; generation 0: nothing but its plan.
 	Wanted wire.Wanted `json:"wanted"`
+	Pinned Pins        `json:"pinned,omitzero"` // what is wanted of it by hand
 	// Commands are those that were not answered yet, and the newest that were.
 	Commands []Order `json:"commands,omitempty"`
 	// Report is the last that had news; its numbers are of then. Nil: it has not reported.
@@ -59,8 +61,14 @@ type Instance struct {
 	// Failure is why the last try to launch or end it did not work: a sentence.
 	Failure string `json:"failure,omitempty"`
 	// Archive is its final backup, once that was read back and verified.
-	Archive *Archive  `json:"archive,omitempty"`
-	Due     time.Time `json:"due,omitzero"`
+	Archive *Archive `json:"archive,omitempty"`
+	// Discarded is who gave its state up, an actor's id. Empty: nobody did.
+	Discarded string `json:"discarded,omitempty"`
+	// Stopped is when its machine was first seen turned off; zero: it runs.
+	Stopped time.Time `json:"stopped,omitzero"`
+	// Replaces is the id of the lost one that it was launched for.
+	Replaces string    `json:"replaces,omitempty"`
+	Due      time.Time `json:"due,omitzero"`
 }
 
 func (i Instance) record() Record {

@@ -1,0 +1,57 @@
+package console
+
+import (
+	"popup/internal/wire"
+)
+
+// heard takes what a report says into an instance, in the transaction that keeps the
+// report; who called it writes the instance. It is for reports with news, before
+// i.Report is replaced.
+func (c *Console) heard(tx Tx, i *Instance, r *wire.Report) error {
+	was, now := i.State, c.now()
+	if r.Live && i.LiveSince.IsZero() {
+		i.LiveSince = now
+	}
+	if r.Live && (i.State == InstanceLaunching || i.State == InstanceStarting) {
+		i.State, i.Failure = InstanceLive, ""
+	}
+	if r.URL != "" && i.Address == "" {
+		i.Address = r.URL
+	}
+	over := r.End != nil && r.End.Step == stepOver
+	if over && (i.State == InstanceStarting || i.State == InstanceLive) {
+		i.State, i.Ended = InstanceEnding, now // by its own clock
+	}
+	if i.State == InstanceEnding && (over || was != i.State) {
+		i.Due = now
+	}
+	if was == i.State {
+		return nil
+	}
+	return c.look(tx, i.Event)
+}
+
+// stepOver is how an instance says that it is over; see wire.Ending.
+const stepOver = "over"
+
+// archived takes in that an instance's final backup is in the vault and verified; who
+// called it writes the instance.
+func (c *Console) archived(i *Instance, a Archive) {
+	if !a.Final {
+		return
+	}
+	i.Archive = &a
+	if i.State == InstanceEnding {
+		i.Due = c.now()
+	}
+}
+
+// look has the reconciler look at an event once the transaction is committed.
+func (c *Console) look(tx Tx, event string) error {
+	e, err := get[Event](tx, event)
+	if err != nil {
+		return err
+	}
+	e.Due = c.now()
+	return put(tx, e)
+}
