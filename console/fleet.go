@@ -2,171 +2,268 @@ package console
 
 import (
 	"context"
-	"io"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
 	"time"
-
-	"popup/internal/wire"
 )
 
-// A fleet is what this process knows of all instances: what the store says of them, and
-// what was heard since.
-type fleet struct{}
+// A fleet is what this process knows of all instances: what the store says of them, read
+// once and then kept up to date by the store's changes, and what was heard since. Lists,
+// counts and signatures are answered from it without asking the store.
+type fleet struct {
+	c       *Console
+	started time.Time // nobody is called silent for what came before
 
-func newFleet(ctx context.Context, c *Console) (*fleet, error) { return &fleet{}, nil }
+	reading sync.Mutex // held by whoever reads the store's changes
 
-// run follows the store, and writes down what was heard.
-func (f *fleet) run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	mu          sync.RWMutex // guards what follows
+	seq         int64        // the store's change up to which all of this was read
+	events      map[string]Event
+	deployments map[string]launched
+	members     map[string]*member
+	byEvent     map[string][]*member
+	topics      map[string]*topic // of those that somebody follows, by event; "": all of them
+	unwritten   int               // how many were heard since that was written down
 }
 
-// How an instance is doing, in one word, of what it reported and when.
+// launched is what is shown of a deployment beside its instances.
+type launched struct{ title, app string }
+
+func newFleet(ctx context.Context, c *Console) (*fleet, error) {
+	f := &fleet{c: c, started: c.now(), topics: map[string]*topic{}}
+	if err := f.readAll(ctx); err != nil {
+		return nil, fmt.Errorf("read the fleet: %w", err)
+	}
+	return f, nil
+}
+
+// How often what was heard is written down, and how soon the store is asked again after
+// it could not be read.
 const (
-	HealthWaiting   = "waiting"   // no machine yet
-	HealthStarting  = "starting"  // not served yet
-	HealthLive      = "live"      // served, and healthy
-	HealthUnhealthy = "unhealthy" // served, and something is wrong with it
-	HealthSilent    = "silent"    // it has not reported for three periods
-	HealthEnding    = "ending"
-	HealthOver      = "over"
+	heardEvery = 30 * time.Second
+	readAgain  = time.Second
 )
 
-// An InstanceView is an instance with what is known of it by now.
-type InstanceView struct {
-	Instance
-	EventName  string
-	EventTitle string
-	Title      string // of its deployment
-	App        string
-	Health     string // one of the Health words
-	Why        string // a sentence; may be empty
-	// LastReport is the newest, with or without news; nil: none since this console was started.
-	LastReport *wire.Report
-	LastHeard  time.Time // zero: never
-	History    []Sample  // the last hour, oldest first
+// run follows the store, and writes down what was heard, until ctx ends; then once more.
+func (f *fleet) run(ctx context.Context) error {
+	heard := time.NewTicker(heardEvery)
+	defer heard.Stop()
+	for {
+		changed := f.c.store.Changed()
+		var again <-chan time.Time
+		if err := f.catchUp(ctx); err != nil && ctx.Err() == nil {
+			f.c.log.Error("follow the store", "err", err)
+			again = time.After(readAgain)
+		}
+		select {
+		case <-changed:
+		case <-again:
+		case <-heard.C: // and the store is looked at, whoever else writes to it
+			if err := f.writeHeard(ctx); err != nil && ctx.Err() == nil {
+				f.c.log.Error("write down what was heard", "err", err)
+			}
+		case <-ctx.Done():
+			const most = 5 * time.Second
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
+			defer cancel()
+			return f.writeHeard(ctx)
+		}
+	}
 }
 
-// A Sample is what an instance counted within one minute.
-type Sample struct {
-	At               time.Time
-	Requests, Errors int64
+// catchUp reads what changed since it was read last. When it returns, whatever was
+// committed before it was called is here.
+func (f *fleet) catchUp(ctx context.Context) error {
+	f.reading.Lock()
+	defer f.reading.Unlock()
+	for {
+		f.mu.RLock()
+		after := f.seq
+		f.mu.RUnlock()
+		var changes []Change
+		var news renewed
+		err := f.c.store.View(ctx, func(tx Tx) (err error) {
+			if changes, err = tx.Changes(after, mostListed); err != nil {
+				return err
+			}
+			news, err = readRenewed(tx, changes)
+			return err
+		})
+		if errors.Is(err, ErrForgotten) {
+			return f.readAll(ctx)
+		}
+		if err != nil || len(changes) == 0 {
+			return err
+		}
+		f.mu.Lock()
+		f.apply(news)
+		f.seq = changes[len(changes)-1].Seq
+		f.publish(changes)
+		f.mu.Unlock()
+		if len(changes) < mostListed {
+			return nil
+		}
+	}
 }
 
-// An InstanceQuery narrows a list of instances. Zero fields do not.
-type InstanceQuery struct {
-	Text   string // in its id, title, app, event, address, commit
-	Event  string // an id
-	App    string
-	Health string
-	Cloud  string
-	Sort   string // id (the default), event, app, health, heard, data, requests; a - before it turns it round
-	After  string // a page token
-	Limit  int    // 0: 50; at most 500
+// renewed are objects as they are after some changes.
+type renewed struct {
+	events      []Event
+	deployments []Deployment
+	instances   []Instance
+	heard       []heardRow
+	gone        []Change
 }
 
-// An InstancePage is a page of a list.
-type InstancePage struct {
-	Instances []InstanceView
-	Total     int            // of all pages
-	Next      string         // the token of the next page; empty: this is the last
-	Counts    map[string]int // how many instances the actor sees, by Health
+// readRenewed reads each object that changes name once.
+func readRenewed(tx Tx, changes []Change) (n renewed, err error) {
+	type object struct {
+		kind Kind
+		id   string
+	}
+	seen := map[object]bool{}
+	for _, c := range slices.Backward(changes) {
+		if o := (object{c.Kind, c.ID}); seen[o] {
+			continue
+		} else {
+			seen[o] = true
+		}
+		if err := n.read(tx, c); errors.Is(err, ErrNotFound) {
+			n.gone = append(n.gone, c) // removed, here or by a later change
+		} else if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
-// Instances lists those the actor sees. The error is an *InputError where q is at fault.
-func (c *Console) Instances(ctx context.Context, a Actor, q InstanceQuery) (InstancePage, error) {
-	return InstancePage{}, errNotYet
+func (n *renewed) read(tx Tx, c Change) (err error) {
+	switch c.Kind {
+	case KindEvent:
+		n.events, err = readInto(tx, c.ID, n.events)
+	case KindDeployment:
+		n.deployments, err = readInto(tx, c.ID, n.deployments)
+	case KindInstance:
+		n.instances, err = readInto(tx, c.ID, n.instances)
+	case KindHeard:
+		if c.ID == thisConsole {
+			return nil // what it says was heard here
+		}
+		n.heard, err = readInto(tx, c.ID, n.heard)
+	}
+	return err
 }
 
-// Instance returns one.
-func (c *Console) Instance(ctx context.Context, a Actor, id string) (InstanceView, error) {
-	return InstanceView{}, errNotYet
+func readInto[T object](tx Tx, id string, all []T) ([]T, error) {
+	o, err := get[T](tx, id)
+	if err != nil {
+		return all, err
+	}
+	return append(all, o), nil
 }
 
-// InstanceConfig is what an instance is wanted to be: its plan, with settings, and with
-// secrets and credentials by name only.
-func (c *Console) InstanceConfig(ctx context.Context, a Actor, id string) (InstanceConfig, error) {
-	return InstanceConfig{}, errNotYet
+// apply takes in what was read. f.mu is held.
+func (f *fleet) apply(n renewed) {
+	for _, e := range n.events {
+		f.events[e.ID] = e
+	}
+	for _, d := range n.deployments {
+		f.deployments[d.ID] = launched{d.Title, string(d.App)}
+	}
+	for _, i := range n.instances {
+		f.put(i)
+	}
+	for _, row := range n.heard {
+		f.hear(row)
+	}
+	for _, c := range n.gone {
+		f.drop(c)
+	}
 }
 
-// An InstanceConfig is what an instance is wanted to be.
-type InstanceConfig struct {
-	Instance string            `json:"instance"`
-	Plan     wire.Plan         `json:"plan"`
-	Settings map[string]string `json:"settings,omitempty"`
-	Secrets  []string          `json:"secrets,omitempty"` // names
-	Wanted   wire.Wanted       `json:"wanted"`
+func (f *fleet) put(i Instance) {
+	m := f.members[i.ID]
+	if m == nil {
+		m = &member{}
+		f.members[i.ID] = m
+		f.byEvent[i.Event] = append(f.byEvent[i.Event], m)
+	}
+	m.take(i)
 }
 
-// Command has an instance do something; the order's result comes with a later report.
-func (c *Console) Command(ctx context.Context, a Actor, instance string, command wire.Command) (Order, error) {
-	return Order{}, errNotYet
+func (f *fleet) drop(c Change) {
+	switch c.Kind {
+	case KindEvent:
+		delete(f.events, c.ID)
+	case KindDeployment:
+		delete(f.deployments, c.ID)
+	case KindInstance:
+		if m := f.members[c.ID]; m != nil {
+			delete(f.members, c.ID)
+			f.byEvent[m.Event] = slices.DeleteFunc(f.byEvent[m.Event], func(o *member) bool { return o == m })
+		}
+	}
 }
 
-// Pin changes what an instance is wanted to serve, or whether it refuses writes.
-func (c *Console) Pin(ctx context.Context, a Actor, instance string, pin Pins) (InstanceView, error) {
-	return InstanceView{}, errNotYet
-}
-
-// Pins are what may be wanted of an instance by hand. Nil: as it is; empty: follow again.
-type Pins struct {
-	ServiceCommit *string `json:"service_commit,omitempty"`
-	DataRevision  *string `json:"data_revision,omitempty"`
-	ReadOnly      *bool   `json:"read_only,omitempty"`
-}
-
-// Logs is what an instance sent for a logs command, as text; ErrNotFound until it came.
-func (c *Console) Logs(ctx context.Context, a Actor, instance, command string) ([]byte, error) {
-	return nil, errNotYet
-}
-
-// A Signature is what a request of an instance's carries beside its body.
-type Signature struct {
-	Instance string // of wire.HeaderInstance
-	Value    string // of wire.HeaderSignature
-	From     string // the address it came from, for the audit log
-}
-
-// Enrol answers an instance that brings its key. body is as it was sent. Its errors:
-// *InputError, ErrForbidden (a wrong or used token, another key), *BusyError for an
-// instance that is not known yet.
-func (c *Console) Enrol(ctx context.Context, body []byte, s Signature) (wire.Enrolled, error) {
-	return wire.Enrolled{}, errNotYet
-}
-
-// Report takes a report and answers what is wanted. The errors are Enrol's.
-func (c *Console) Report(ctx context.Context, body []byte, s Signature) (wire.Answer, error) {
-	return wire.Answer{}, errNotYet
-}
-
-// TakeLogs takes the log that a command asked for, compressed as it was sent.
-func (c *Console) TakeLogs(ctx context.Context, command string, body []byte, s Signature) error {
-	return errNotYet
-}
-
-// A Notice tells a follower that something changed.
-type Notice struct {
-	Seq   int64 // the store's change sequence: what to continue after
-	Kind  Kind
-	ID    string
-	Event string // its id
-	Gone  bool
-}
-
-// Follow calls fn for each change after seq that the actor sees, and as they come, until
-// ctx ends or fn returns an error, which it returns. event narrows it; empty: all.
-// ErrForgotten: some are no longer kept; reload and begin with Newest.
-func (c *Console) Follow(ctx context.Context, a Actor, event string, seq int64, fn func(Notice) error) error {
-	return errNotYet
-}
-
-// Newest is the sequence number of the newest change.
-func (c *Console) Newest(ctx context.Context) (int64, error) { return 0, errNotYet }
-
-// keepHouse forgets what is no longer needed: old changes, sessions, logs, until ctx ends.
-func (c *Console) keepHouse(ctx context.Context) error {
-	<-ctx.Done()
+// readAll reads everything anew; what was heard in this process stays.
+func (f *fleet) readAll(ctx context.Context) error {
+	fresh := fleet{c: f.c, events: map[string]Event{}, deployments: map[string]launched{}, members: map[string]*member{}, byEvent: map[string][]*member{}}
+	err := f.c.store.View(ctx, func(tx Tx) (err error) {
+		if fresh.seq, err = tx.Newest(); err != nil {
+			return err
+		}
+		return errors.Join(
+			each(tx, func(e Event) { fresh.apply(renewed{events: []Event{e}}) }),
+			each(tx, func(d Deployment) { fresh.apply(renewed{deployments: []Deployment{d}}) }),
+			each(tx, fresh.put),
+			each(tx, fresh.hear))
+	})
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, m := range fresh.members {
+		if known := f.members[id]; known != nil {
+			m.remember(known)
+		}
+	}
+	f.events, f.deployments, f.members, f.byEvent, f.seq = fresh.events, fresh.deployments, fresh.members, fresh.byEvent, fresh.seq
+	f.begin()
 	return nil
 }
 
-// Backup writes a copy of the store, without the keys that open its secrets.
-func (c *Console) Backup(ctx context.Context, a Actor, to io.Writer) error { return errNotYet }
+// each calls fn for every object of a kind, without holding all of them.
+func each[T object](tx Tx, fn func(T)) error {
+	var o T
+	for q := (Query{Kind: o.record().Kind}); ; {
+		page, err := tx.List(q)
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			o, err := decode[T](r)
+			if err != nil {
+				return err
+			}
+			fn(o)
+		}
+		if len(page) < mostListed {
+			return nil
+		}
+		q.After = &page[len(page)-1]
+	}
+}
+
+// instance is an instance as it is kept, without its report.
+func (f *fleet) instance(id string) (Instance, bool) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	m := f.members[id]
+	if m == nil {
+		return Instance{}, false
+	}
+	return m.Instance, true
+}
