@@ -27,8 +27,15 @@ func end(life apps.Lifetime, o Overrides) (*wire.End, error) {
 	if zone == nil {
 		zone = time.UTC
 	}
-	written, over, err := parseUntil(o.Until, time.Duration(life.DefaultTTL), o.Now.In(zone))
-	if err != nil || written == "" {
+	until := o.Until
+	if until == "" && life.DefaultTTL <= 0 {
+		return nil, nil
+	}
+	if until == "" {
+		until = life.DefaultTTL.String()
+	}
+	written, over, err := ParseUntil(until, o.Now.In(zone))
+	if err != nil {
 		return nil, err
 	}
 	if !over.After(o.Now) {
@@ -45,16 +52,10 @@ func end(life apps.Lifetime, o Overrides) (*wire.End, error) {
 	return e, nil
 }
 
-// parseUntil reads an end as a person writes it, in now's zone. It returns it as
-// a plan holds it, and the instant from which it is over. Empty, it is ttl from
-// now, and with no ttl never.
-func parseUntil(until string, ttl time.Duration, now time.Time) (written string, over time.Time, err error) {
-	if until == "" {
-		if ttl <= 0 {
-			return "", time.Time{}, nil
-		}
-		return after(now, ttl)
-	}
+// ParseUntil reads an end as a person writes it (2026-05-31, 2026-05-31T18:00, or a
+// length of time like 7d), in now's zone. It returns it as a plan holds it, and the
+// moment from which it is over.
+func ParseUntil(until string, now time.Time) (written string, over time.Time, err error) {
 	if t, err := time.ParseInLocation(dateForm, until, now.Location()); err == nil {
 		y, m, d := t.Date()
 		return until, time.Date(y, m, d+1, 0, 0, 0, 0, now.Location()), nil
