@@ -35,6 +35,8 @@ type Actor struct {
 	Name  string // to be shown
 	Role  Role
 	Event string // of a helper
+	// Session and Token are the ids of what they came with; one of them is set, or neither.
+	Session, Token string
 	// Reads is set for an API token that may change nothing.
 	Reads bool
 }
@@ -58,9 +60,13 @@ const (
 	Help    Verb = "help"    // commands to instances: sync, roll back, restart, read-only, logs
 	Manage  Verb = "manage"  // an event's dates, freeze, extend, end, discard, purge, its links
 	Fetch   Verb = "fetch"   // an event's archives
-	Admin   Verb = "admin"   // people, settings, the whole audit log, backups
+	Review  Verb = "review"  // the audit log: of an event, or all of it
+	Admin   Verb = "admin"   // people, settings, backups
 	Account Verb = "account" // one's own password, tokens, sessions
 )
+
+// reading are the verbs that change nothing.
+var reading = []Verb{See, Fetch, Review}
 
 // A target is what authorise is asked about. Zero: nothing in particular.
 type target struct {
@@ -69,6 +75,8 @@ type target struct {
 }
 
 func (e Event) target() target { return target{event: e.ID, owner: e.Owner} }
+
+func (p Person) target() target { return target{owner: p.ID} }
 
 // authorise is the one place that says who may do what. What an actor may not even see
 // is ErrNotFound to them.
@@ -82,7 +90,7 @@ func authorise(a Actor, v Verb, t target) error {
 	if t.event != "" && !sees(a, t) {
 		return ErrNotFound
 	}
-	if v != See && a.Reads || !slices.Contains(allowed(a, t), v) {
+	if a.Reads && !slices.Contains(reading, v) || !slices.Contains(allowed(a, t), v) {
 		return ErrForbidden
 	}
 	return nil
@@ -90,7 +98,7 @@ func authorise(a Actor, v Verb, t target) error {
 
 // sees says whether an event and what belongs to it is there for an actor.
 func sees(a Actor, t target) bool {
-	switch a.Role {
+	switch a.role() {
 	case RoleOwner, RoleViewer:
 		return true
 	case RoleOrganiser:
@@ -101,27 +109,38 @@ func sees(a Actor, t target) bool {
 	return false
 }
 
-func allowed(a Actor, t target) []Verb {
-	switch a.Role {
-	case RoleOwner:
-		return []Verb{See, Start, Help, Manage, Fetch, Admin, Account}
-	case RoleOrganiser:
-		if t.event == "" {
-			return withAccount(a, t, See, Start)
-		}
-		return []Verb{See, Start, Help, Manage, Fetch}
-	case RoleViewer:
-		return withAccount(a, t, See)
-	case RoleHelper:
-		return []Verb{See, Help}
+// allowed are the verbs of an actor who sees the target.
+func allowed(a Actor, t target) (verbs []Verb) {
+	one := t.event != ""
+	switch role := a.role(); {
+	case role == RoleOwner:
+		verbs = []Verb{See, Start, Help, Manage, Fetch, Review, Admin}
+	case role == RoleOrganiser && one:
+		verbs = []Verb{See, Start, Help, Manage, Fetch, Review}
+	case role == RoleOrganiser:
+		verbs = []Verb{See, Start}
+	case role == RoleViewer:
+		verbs = []Verb{See, Review}
+	case role == RoleHelper && one:
+		verbs = []Verb{See, Help}
+	case role == RoleHelper:
+		verbs = []Verb{See}
 	}
-	return nil
-}
-
-// withAccount adds what everybody may do to what is their own.
-func withAccount(a Actor, t target, verbs ...Verb) []Verb {
-	if t.owner == a.ID {
-		return append(verbs, Account)
+	// An account is its person's alone, in front of a browser: a token that got lost must
+	// not make others of its kind.
+	if a.Kind == ActorPerson && a.Token == "" && !one && t.owner != "" && t.owner == a.ID && verbs != nil {
+		verbs = append(verbs, Account)
 	}
 	return verbs
+}
+
+// role is what counts: whoever has a link is a helper, and nobody else is.
+func (a Actor) role() Role {
+	switch {
+	case a.Kind == ActorLink:
+		return RoleHelper
+	case a.Role == RoleHelper:
+		return ""
+	}
+	return a.Role
 }
