@@ -50,12 +50,13 @@ var rooms = map[string]room{
 var exceptions = map[string]string{"internal/wire": "apps"}
 
 // These are for tests alone.
-const (
-	testutil  = "internal/testutil"
-	storetest = "store/storetest"
-)
+const testutil = "internal/testutil"
 
-func forTests(dir string) bool { return within(dir, testutil) || within(dir, storetest) }
+var testOnly = []string{testutil, "store/storetest", "cloud/cloudtest"}
+
+func forTests(dir string) bool {
+	return slices.ContainsFunc(testOnly, func(folder string) bool { return within(dir, folder) })
+}
 
 // roomOf is the room that a package's folder belongs to; empty for none.
 func roomOf(dir string) string {
@@ -142,6 +143,7 @@ func TestTheTableRefuses(t *testing.T) {
 		{"cmd/popup", "popup/e2e/appliance", "cmd/popup imports e2e/appliance, and nothing may import e2e"},
 		{"cmd/popup", "popup/internal/testutil", "cmd/popup imports internal/testutil outside its tests"},
 		{"store/sqlite", "popup/store/storetest", "store/sqlite imports store/storetest outside its tests"},
+		{"cloud/local", "popup/cloud/cloudtest", "cloud/local imports cloud/cloudtest outside its tests"},
 		{"newroom", "fmt", "newroom is in no room; enter it in the table of rooms, and in the design"},
 		{"appsandmore", "fmt", "appsandmore is in no room; enter it in the table of rooms, and in the design"},
 	} {
