@@ -15,21 +15,29 @@ import (
 	"sync"
 	"time"
 
+	"popup/internal/guard"
 	"popup/userdata"
 )
 
 // Options are what a console is made of.
 type Options struct {
-	Store   Store            // closed by whoever opened it
-	Clouds  map[string]Cloud // by name
-	Cloud   string           // the name of the one that is used where none is asked for
-	Keys    *Keys            // what seals secrets
-	URL     string           // at which instances and browsers reach this console, without a / at its end
-	Pin     string           // of its certificate, for instances; empty: public authorities vouch for it
-	Binary  userdata.Binary  // what instances download
-	Version string
-	Log     *slog.Logger // nil: nothing is logged
-	Now     func() time.Time
+	Store  Store            // closed by whoever opened it
+	Clouds map[string]Cloud // by name
+	Cloud  string           // the name of the one that is used where none is asked for
+	Keys   *Keys            // what seals secrets
+	// Catalogue finds what is launched; nil: nothing can be.
+	Catalogue Catalogue
+	Guard     *guard.Dialer // what connects to addresses that strangers gave; nil: to the open internet alone
+	// PurgeAfter is how long archives are kept once an event is archived; 0: 30 days.
+	PurgeAfter time.Duration
+	URL        string          // at which instances and browsers reach this console, without a / at its end
+	Pin        string          // of its certificate, for instances; empty: public authorities vouch for it
+	Binary     userdata.Binary // what instances download
+	Version    string
+	Log        *slog.Logger // nil: nothing is logged
+	Now        func() time.Time
+	// ReportEvery is how often an instance reports where there is no news; 0: 30 seconds.
+	ReportEvery time.Duration
 }
 
 // A Console is the console. Its methods may be called from several goroutines.
@@ -49,6 +57,12 @@ func New(ctx context.Context, opts Options) (*Console, error) {
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.Guard == nil {
+		opts.Guard = guard.New(guard.Options{})
+	}
+	if opts.PurgeAfter == 0 {
+		opts.PurgeAfter = defaultPurge
 	}
 	if opts.Clouds[opts.Cloud] == nil {
 		return nil, fmt.Errorf("open the console: there is no cloud %q", opts.Cloud)
