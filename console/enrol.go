@@ -142,7 +142,7 @@ func (c *Console) enrolKey(ctx context.Context, e wire.Enrolment, s Signature) (
 		case !isToken(e.Token, i.TokenHash):
 			refused = errToken
 		}
-		detail := fmt.Sprintf("key %s, from %s", fingerprint(e.Key), orUnknown(s.From))
+		detail := fmt.Sprintf("key %s, from %s", fingerprint(e.Key), orElse(s.From, "an unknown address"))
 		if refused == nil {
 			i.Key, i.Enrolled = bytes.Clone(e.Key), c.now()
 			return errors.Join(put(tx, i), c.audit(tx, actor, "enrol", "instance/"+i.ID, detail))
@@ -165,13 +165,6 @@ func isToken(token string, hash []byte) bool {
 func fingerprint(key []byte) string {
 	sum := sha256.Sum256(key)
 	return hex.EncodeToString(sum[:8])
-}
-
-func orUnknown(text string) string {
-	if text == "" {
-		return "an unknown address"
-	}
-	return text
 }
 
 // complainEvery is how often a refused key of one instance is written into the audit

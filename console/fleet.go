@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,13 +27,17 @@ type fleet struct {
 	byEvent     map[string][]*member
 	topics      map[string]*topic // of those that somebody follows, by event; "": all of them
 	unwritten   int               // how many were heard since that was written down
+
+	newsroom  newsroom
+	logs      sentLogs
+	answering atomic.Int64 // reports, at this moment
 }
 
 // launched is what is shown of a deployment beside its instances.
 type launched struct{ title, app string }
 
 func newFleet(ctx context.Context, c *Console) (*fleet, error) {
-	f := &fleet{c: c, started: c.now(), topics: map[string]*topic{}}
+	f := &fleet{c: c, started: c.now(), topics: map[string]*topic{}, newsroom: newsroom{turn: make(chan struct{}, 1)}}
 	if err := f.readAll(ctx); err != nil {
 		return nil, fmt.Errorf("read the fleet: %w", err)
 	}

@@ -2,35 +2,27 @@ package console
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"popup/internal/wire"
 )
 
-// How an instance is doing, in one word, of what it reported and when.
-const (
-	HealthWaiting   = "waiting"   // no machine yet
-	HealthStarting  = "starting"  // not served yet
-	HealthLive      = "live"      // served, and healthy
-	HealthUnhealthy = "unhealthy" // served, and something is wrong with it
-	HealthSilent    = "silent"    // it has not reported for three periods
-	HealthEnding    = "ending"
-	HealthOver      = "over"
-)
-
 // An InstanceView is an instance with what is known of it by now.
 type InstanceView struct {
-	Instance
+	Instance   // without its TokenHash, Nonce and Key; in lists without its Report
 	EventName  string
 	EventTitle string
 	Title      string // of its deployment
 	App        string
 	Health     string // one of the Health words
 	Why        string // a sentence; may be empty
-	// LastReport is the newest, with or without news; nil: none since this console was started.
+	// LastReport is the newest, with or without news; long texts in it are cut short, and
+	// details of phases left out in lists. Nil: it never reported.
 	LastReport *wire.Report
 	LastHeard  time.Time // zero: never
-	History    []Sample  // the last hour, oldest first
+	History    []Sample  // the last hour, oldest first, as far as this process counted it
 }
 
 // A Sample is what an instance counted within one minute.
@@ -39,40 +31,49 @@ type Sample struct {
 	Requests, Errors int64
 }
 
-// An InstanceQuery narrows a list of instances. Zero fields do not.
-type InstanceQuery struct {
-	Text   string // in its id, title, app, event, address, commit
-	Event  string // an id
-	App    string
-	Health string
-	Cloud  string
-	Sort   string // id (the default), event, app, health, heard, data, requests; a - before it turns it round
-	After  string // a page token
-	Limit  int    // 0: 50; at most 500
+// view is what is shown of a member. f.mu is held.
+func (f *fleet) view(m *member, now time.Time) InstanceView {
+	e, d := f.events[m.Event], f.deployments[m.Deployment]
+	v := InstanceView{Instance: m.Instance, EventName: e.Name, EventTitle: e.Title, Title: d.title, App: d.app,
+		LastReport: m.last, LastHeard: m.heard, History: m.history.samples(now)}
+	v.TokenHash, v.Nonce, v.Key = nil, nil, nil
+	v.Commands = slices.Clone(m.Commands)
+	v.Health, v.Why = f.health(m, now)
+	return v
 }
 
-// An InstancePage is a page of a list.
-type InstancePage struct {
-	Instances []InstanceView
-	Total     int            // of all pages
-	Next      string         // the token of the next page; empty: this is the last
-	Counts    map[string]int // how many instances the actor sees, by Health
-}
-
-// Instances lists those the actor sees. The error is an *InputError where q is at fault.
-func (c *Console) Instances(ctx context.Context, a Actor, q InstanceQuery) (InstancePage, error) {
-	return InstancePage{}, errNotYet
-}
-
-// Instance returns one.
+// Instance returns one, with all of its last report that had news.
 func (c *Console) Instance(ctx context.Context, a Actor, id string) (InstanceView, error) {
-	return InstanceView{}, errNotYet
-}
-
-// InstanceConfig is what an instance is wanted to be: its plan, with settings, and with
-// secrets and credentials by name only.
-func (c *Console) InstanceConfig(ctx context.Context, a Actor, id string) (InstanceConfig, error) {
-	return InstanceConfig{}, errNotYet
+	var i Instance
+	err := c.store.View(ctx, func(tx Tx) (err error) {
+		i, _, err = c.instanceFor(tx, a, See, id)
+		return err
+	})
+	if err != nil {
+		return InstanceView{}, err
+	}
+	if _, known := c.fleet.instance(id); !known { // it was made a moment ago
+		if err := c.fleet.catchUp(ctx); err != nil {
+			return InstanceView{}, err
+		}
+	}
+	c.fleet.mu.RLock()
+	defer c.fleet.mu.RUnlock()
+	m, known := c.fleet.members[id]
+	if !known {
+		return InstanceView{}, ErrNotFound // and it is gone again
+	}
+	v := c.fleet.view(m, c.now())
+	v.Report = i.Report
+	if i.Report != nil && v.LastReport != nil && digestOf(*i.Report) == m.news && len(i.Report.Phases) == len(v.LastReport.Phases) {
+		last := *v.LastReport
+		last.Phases = slices.Clone(last.Phases)
+		for k, p := range i.Report.Phases {
+			last.Phases[k].Detail = p.Detail
+		}
+		v.LastReport = &last
+	}
+	return v, nil
 }
 
 // An InstanceConfig is what an instance is wanted to be.
@@ -82,4 +83,25 @@ type InstanceConfig struct {
 	Settings map[string]string `json:"settings,omitempty"`
 	Secrets  []string          `json:"secrets,omitempty"` // names
 	Wanted   wire.Wanted       `json:"wanted"`
+}
+
+// InstanceConfig is what an instance is wanted to be: its plan, with settings, and with
+// secrets and credentials by name only.
+func (c *Console) InstanceConfig(ctx context.Context, a Actor, id string) (config InstanceConfig, err error) {
+	err = c.store.View(ctx, func(tx Tx) error {
+		i, _, err := c.instanceFor(tx, a, See, id)
+		if err != nil {
+			return err
+		}
+		d, err := get[Deployment](tx, i.Deployment)
+		if err != nil {
+			return err
+		}
+		config = InstanceConfig{Instance: i.ID, Plan: d.Plan, Settings: maps.Clone(d.Settings), Secrets: d.SecretNames, Wanted: i.Wanted}
+		return nil
+	})
+	config.Plan.Instance = config.Instance
+	config.Plan.Console = &wire.Console{URL: c.opts.URL, Pin: c.opts.Pin}
+	config.Plan.Settings = nil // they stand beside it
+	return config, err
 }
