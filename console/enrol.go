@@ -117,6 +117,9 @@ func parseEnrolment(body []byte) (wire.Enrolment, error) {
 // enrolKey gives an instance its key, or says in refused why it does not. Both are in
 // the audit log when it returns.
 func (c *Console) enrolKey(ctx context.Context, e wire.Enrolment, s Signature) (d Deployment, refused *refusal, err error) {
+	if err := c.fleet.catchUp(ctx); err != nil {
+		return d, nil, err
+	}
 	complain := c.fleet.complains(e.Instance)
 	err = c.store.Update(ctx, func(tx Tx) error {
 		refused = nil
@@ -179,7 +182,7 @@ func (f *fleet) complains(id string) bool {
 	m := f.members[id]
 	now := f.c.now()
 	if m == nil || now.Sub(m.complained) < complainEvery {
-		return m == nil // known to the store alone yet
+		return false
 	}
 	m.complained = now
 	return true

@@ -1,0 +1,453 @@
+package console
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"popup/internal/wire"
+)
+
+// A machine stands for the popup of an instance: it has a key, and signs what it sends.
+type machine struct {
+	c         *testConsole
+	id, token string
+	key       ed25519.PrivateKey
+	report    wire.Report // what it sends next, but for its Seq
+}
+
+func newKey(t testing.TB) ed25519.PrivateKey {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// withKeys has a console seal what it keeps.
+func withKeys(t testing.TB) func(*Options) {
+	return func(o *Options) {
+		keys, err := OpenKeys(filepath.Join(t.TempDir(), "keys"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Keys = keys
+	}
+}
+
+// A party is an event with a deployment, and machines that were launched for it.
+func party(t testing.TB, c *testConsole, name, owner string, machines int) (Event, []*machine) {
+	t.Helper()
+	e := Event{ID: "id-" + name, Name: name, Title: "The " + name, State: EventOpen, Owner: owner, End: "2026-05-31", Zone: "UTC",
+		EndsAt: aDay.AddDate(0, 0, 30), FreezesAt: aDay.AddDate(0, 0, 30).Add(-10 * time.Minute), Created: aDay}
+	d := Deployment{ID: "dep-" + name, Event: e.ID, Title: "Wall of " + name, App: "photo-wall", Cloud: "local", Count: machines, Created: aDay,
+		Settings: map[string]string{"TITLE": "Hello"}, SecretNames: []string{"PASSWORD"}}
+	var err error
+	if d.Secrets, err = c.sealSecrets(d.ID, map[string]string{"PASSWORD": "hush"}); err != nil {
+		t.Fatal(err)
+	}
+	var all []*machine
+	c.write(t, func(tx Tx) error {
+		all = nil
+		wrong := errors.Join(put(tx, e), put(tx, d))
+		for n := range machines {
+			m := &machine{c: c, id: fmt.Sprintf("%s-abc-%d", name, n+1), token: fmt.Sprintf("token-%s-0123456789-%d", name, n), key: newKey(t)}
+			m.report = wire.Report{Version: 1, Since: aDay, App: "photo-wall", URL: "http://" + m.id + ".test", Phases: []wire.Phase{{Name: "build", State: "running"}}}
+			wrong = errors.Join(wrong, put(tx, Instance{ID: m.id, Event: e.ID, Deployment: d.ID, Number: n + 1, Cloud: "local", State: InstanceStarting,
+				TokenHash: hashOfToken(m.token), Created: aDay, Launched: aDay}))
+			all = append(all, m)
+		}
+		return wrong
+	})
+	return e, all
+}
+
+// send signs a body as it goes to a path.
+func (m *machine) sign(path string, body []byte) Signature {
+	signed := wire.Signed{Method: "POST", Path: path, Instance: m.id, Body: body}
+	return Signature{Instance: m.id, Value: signed.Sign(m.key), From: "192.0.2.7"}
+}
+
+func asJSON(t testing.TB, v any) []byte {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func (m *machine) enrol(t testing.TB) (wire.Enrolled, error) {
+	body := asJSON(t, wire.Enrolment{Version: 1, Instance: m.id, Token: m.token, Key: m.key.Public().(ed25519.PublicKey)})
+	return m.c.Enrol(t.Context(), body, m.sign(wire.PathEnrol, body))
+}
+
+// say sends the machine's report with the next number.
+func (m *machine) say(t testing.TB) (wire.Answer, error) {
+	m.report.Seq++
+	return m.sayAgain(t)
+}
+
+func (m *machine) sayAgain(t testing.TB) (wire.Answer, error) {
+	body := asJSON(t, m.report)
+	return m.c.Report(t.Context(), body, m.sign(wire.PathReport, body))
+}
+
+// mustSay is say, answered.
+func (m *machine) mustSay(t testing.TB) wire.Answer {
+	t.Helper()
+	answer, err := m.say(t)
+	if err != nil {
+		t.Fatalf("report of %s: %v", m.id, err)
+	}
+	return answer
+}
+
+func (m *machine) mustEnrol(t testing.TB) *machine {
+	t.Helper()
+	if _, err := m.enrol(t); err != nil {
+		t.Fatalf("enrol %s: %v", m.id, err)
+	}
+	return m
+}
+
+// live enrols a machine and has it report that it is served.
+func (m *machine) live(t testing.TB) *machine {
+	t.Helper()
+	m.mustEnrol(t)
+	m.report.Live, m.report.Healthy, m.report.Phases = true, true, nil
+	m.report.Serving = &wire.Serving{Release: "c0ffee", Revision: "da7a"}
+	m.mustSay(t)
+	return m
+}
+
+func (c *testConsole) newest(t testing.TB) (seq int64) {
+	t.Helper()
+	err := c.store.View(t.Context(), func(tx Tx) (err error) { seq, err = tx.Newest(); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seq
+}
+
+// audited counts the entries of the audit log with an action and an object.
+func (c *testConsole) audited(t testing.TB, action, object string) (count int) {
+	t.Helper()
+	err := c.store.View(t.Context(), func(tx Tx) error {
+		log, err := tx.AuditLog(0, 0)
+		for _, e := range log {
+			if e.Action == action && e.Object == object {
+				count++
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return count
+}
+
+// A countingStore counts the transactions that write.
+type countingStore struct {
+	Store
+	updates atomic.Int64
+}
+
+func (s *countingStore) Update(ctx context.Context, fn func(Tx) error) error {
+	s.updates.Add(1)
+	return s.Store.Update(ctx, fn)
+}
+
+func counting(s **countingStore) func(*Options) {
+	return func(o *Options) {
+		*s = &countingStore{Store: o.Store}
+		o.Store = *s
+	}
+}
+
+// until waits for what comes by itself.
+func until(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(30 * time.Second); !is(); {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("it took too long: %s", what)
+		}
+	}
+}
+
+func TestEnrol(t *testing.T) {
+	c := newConsole(t, withKeys(t))
+	_, machines := party(t, c, "fair", "otto", 2)
+	m, other := machines[0], machines[1]
+	stranger := *m
+	stranger.key = newKey(t)
+
+	guess := stranger
+	guess.token = "token-of-nobody-0123456789"
+	if _, err := guess.enrol(t); !errors.Is(err, ErrForbidden) || c.audited(t, "refuse enrolment", "instance/"+m.id) != 1 {
+		t.Errorf("a wrong token: %v", err)
+	}
+	guess.token = other.token
+	if _, err := guess.enrol(t); !errors.Is(err, ErrForbidden) {
+		t.Errorf("another's token: %v", err)
+	}
+	guess.token = ""
+	if _, err := guess.enrol(t); !errors.Is(err, ErrForbidden) {
+		t.Errorf("no token: %v", err)
+	}
+	if n := c.audited(t, "refuse enrolment", "instance/"+m.id); n > 2 {
+		t.Errorf("whoever tries tokens fills the audit log: %d entries", n)
+	}
+	want := `{"settings":{"TITLE":"Hello"},"secrets":{"PASSWORD":"hush"},"report_every":30}`
+	for _, token := range []string{m.token, m.token, ""} { // the answer was lost; then the token was forgotten
+		m.token = token
+		got, err := m.enrol(t)
+		if text := string(asJSON(t, got)); err != nil || text != want {
+			t.Errorf("with token %q: %s, %v", token, text, err)
+		}
+	}
+	if n := c.audited(t, "enrol", "instance/"+m.id); n != 1 {
+		t.Errorf("the audit log has %d enrolments", n)
+	}
+	c.clock.advance(complainEvery)
+	if _, err := stranger.enrol(t); !errors.Is(err, ErrForbidden) || !strings.Contains(err.Error(), "another key") {
+		t.Errorf("the right token, another key: %v", err)
+	}
+	if i := stored[Instance](t, c, m.id); !m.key.Public().(ed25519.PublicKey).Equal(ed25519.PublicKey(i.Key)) {
+		t.Error("it has another key now")
+	}
+	if n := c.audited(t, "refuse enrolment", "instance/"+m.id); n < 2 {
+		t.Error("another key is not in the audit log")
+	}
+	if err := VerifyAudit(t.Context(), c.store); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEnrolRefuses(t *testing.T) {
+	c := newConsole(t, withKeys(t))
+	_, machines := party(t, c, "fair", "otto", 2)
+	m, over := machines[0], machines[1]
+	good := wire.Enrolment{Version: 1, Instance: m.id, Token: m.token, Key: m.key.Public().(ed25519.PublicKey)}
+	unknown := *m
+	unknown.id = "fair-abc-9"
+	var busy *BusyError
+	if _, err := unknown.enrol(t); !errors.As(err, &busy) || busy.After != 5*time.Second {
+		t.Errorf("one that is not known yet: %v", err)
+	}
+	c.write(t, func(tx Tx) error {
+		i, err := get[Instance](tx, over.id)
+		i.State = InstanceGone
+		return errors.Join(err, put(tx, i))
+	})
+	if _, err := over.enrol(t); !errors.Is(err, ErrOver) {
+		t.Errorf("one that is over: %v", err)
+	}
+	var input *InputError
+	for name, body := range map[string][]byte{"garbage": []byte("{]"), "nothing": nil, "no key": []byte(`{"version": 1, "instance": "fair-abc-1"}`),
+		"too much": []byte(`{"popup": "` + strings.Repeat("x", 2<<20) + `"}`)} {
+		if _, err := c.Enrol(t.Context(), body, m.sign(wire.PathEnrol, body)); !errors.As(err, &input) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	body := asJSON(t, good)
+	other := *m
+	other.key = newKey(t)
+	for name, s := range map[string]Signature{"no signature": {Instance: m.id}, "another's signature": other.sign(wire.PathEnrol, body),
+		"a signature for another path": m.sign(wire.PathReport, body), "another instance": {Instance: over.id, Value: m.sign(wire.PathEnrol, body).Value}} {
+		if _, err := c.Enrol(t.Context(), body, s); !errors.Is(err, ErrForbidden) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if i := stored[Instance](t, c, m.id); i.Key != nil {
+		t.Error("it enrolled all the same")
+	}
+}
+
+// TestOneKeyEnrols: of a hundred who have the token, one has the instance.
+func TestOneKeyEnrols(t *testing.T) {
+	c := newConsole(t, withKeys(t))
+	_, machines := party(t, c, "fair", "otto", 1)
+	var won atomic.Int64
+	var all sync.WaitGroup
+	for range 100 {
+		rival := *machines[0]
+		rival.key = newKey(t)
+		all.Go(func() {
+			switch _, err := rival.enrol(t); {
+			case err == nil:
+				won.Add(1)
+			case !errors.Is(err, ErrForbidden):
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if won.Load() != 1 || c.audited(t, "enrol", "instance/"+machines[0].id) != 1 {
+		t.Errorf("%d enrolled", won.Load())
+	}
+}
+
+func TestReport(t *testing.T) {
+	var store *countingStore
+	c := newConsole(t, withKeys(t), counting(&store))
+	_, machines := party(t, c, "fair", "otto", 1)
+	m := machines[0].mustEnrol(t)
+
+	if answer := m.mustSay(t); answer.Next != 5 {
+		t.Errorf("while it starts it is to report again in %d s", answer.Next)
+	}
+	if i := stored[Instance](t, c, m.id); i.Report == nil || i.Report.Phases[0].Name != "build" || i.State != InstanceStarting {
+		t.Errorf("kept: %+v", i)
+	}
+	before, updates := c.newest(t), store.updates.Load()
+	m.report.Numbers.Requests, m.report.Phases[0].Attempt, m.report.Time = 7, 3, aDay.Add(time.Minute)
+	c.clock.advance(time.Minute)
+	m.mustSay(t)
+	if c.newest(t) != before || store.updates.Load() != updates {
+		t.Error("a report without news was written")
+	}
+	if v, err := c.Instance(t.Context(), aViewer, m.id); err != nil || v.LastReport.Numbers.Requests != 7 || !v.LastHeard.Equal(c.now()) || v.Health != HealthStarting {
+		t.Errorf("without news: %+v, %v", v, err)
+	}
+	m.report.Live, m.report.Healthy = true, true
+	if answer := m.mustSay(t); answer.Next != 30 {
+		t.Errorf("once it is live it is to report again in %d s", answer.Next)
+	}
+	if i := stored[Instance](t, c, m.id); i.State != InstanceLive || !i.LiveSince.Equal(c.now()) || !i.Report.Live || !i.Heard.Equal(c.now()) {
+		t.Errorf("news: kept %+v", i)
+	}
+	m.report.Healthy, m.report.Why = false, "its data is old"
+	m.report.Seq-- // late
+	before = c.newest(t)
+	for range 2 { // late, and a copy of it
+		if _, err := m.sayAgain(t); err != nil {
+			t.Errorf("a late report is refused: %v", err)
+		}
+	}
+	if v, err := c.Instance(t.Context(), aViewer, m.id); err != nil || v.Health != HealthLive || c.newest(t) != before {
+		t.Errorf("a late report was applied: %+v, %v", v, err)
+	}
+	m.report.Seq++
+	m.mustSay(t)
+	if v, err := c.Instance(t.Context(), aViewer, m.id); err != nil || v.Health != HealthUnhealthy || v.Why != "its data is old" {
+		t.Errorf("news of bad health: %+v, %v", v, err)
+	}
+}
+
+func TestReportRefuses(t *testing.T) {
+	c := newConsole(t, withKeys(t))
+	_, machines := party(t, c, "fair", "otto", 3)
+	m, over := machines[0].live(t), machines[2].live(t)
+	if _, err := machines[1].say(t); !errors.Is(err, ErrForbidden) {
+		t.Errorf("one that did not enrol: %v", err)
+	}
+	unknown := *m
+	unknown.id = "fair-abc-9"
+	var busy *BusyError
+	if _, err := unknown.say(t); !errors.As(err, &busy) {
+		t.Errorf("one that is not known: %v", err)
+	}
+	for _, id := range []string{"", "../x", strings.Repeat("x", 200)} {
+		unknown.id = id
+		if _, err := unknown.say(t); !errors.Is(err, ErrForbidden) {
+			t.Errorf("instance %q: %v", id, err)
+		}
+	}
+	stranger := *m
+	stranger.key = machines[1].key
+	if _, err := stranger.say(t); !errors.Is(err, ErrForbidden) {
+		t.Errorf("signed by another key: %v", err)
+	}
+	var input *InputError
+	for name, body := range map[string]string{"garbage": "\x00\xff{", "nothing": "", "a list": "[]", "no number": `{"version": 1}`, "a time that is none": `{"version": 1, "seq": 99, "time": "yesterday"}`,
+		"2 MB": `{"version": 1, "seq": 99, "why": "` + strings.Repeat("x", 2<<20) + `"}`} {
+		if _, err := c.Report(t.Context(), []byte(body), m.sign(wire.PathReport, []byte(body))); !errors.As(err, &input) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	c.write(t, func(tx Tx) error {
+		i, err := get[Instance](tx, over.id)
+		i.State = InstanceGone
+		return errors.Join(err, put(tx, i))
+	})
+	if err := c.fleet.catchUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := over.say(t); !errors.Is(err, ErrOver) {
+		t.Errorf("one that is over: %v", err)
+	}
+}
+
+// TestNewsAtOnceIsWrittenAtOnce: what many report while one writes is one transaction.
+func TestNewsAtOnceIsWrittenAtOnce(t *testing.T) {
+	var store *countingStore
+	c := newConsole(t, withKeys(t), counting(&store))
+	_, machines := party(t, c, "fair", "otto", 40)
+	for _, m := range machines {
+		m.mustEnrol(t)
+	}
+	c.fleet.newsroom.turn <- struct{}{} // somebody writes
+	before := store.updates.Load()
+	var all sync.WaitGroup
+	for _, m := range machines {
+		all.Go(func() {
+			if _, err := m.say(t); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	until(t, "all wait", func() bool {
+		c.fleet.newsroom.mu.Lock()
+		defer c.fleet.newsroom.mu.Unlock()
+		return len(c.fleet.newsroom.waiting) == len(machines)
+	})
+	<-c.fleet.newsroom.turn
+	all.Wait()
+	if n := store.updates.Load() - before; n != 1 {
+		t.Errorf("%d transactions", n)
+	}
+	for _, m := range machines {
+		if i := stored[Instance](t, c, m.id); i.Report == nil {
+			t.Errorf("the report of %s was acknowledged, and is not kept", m.id)
+		}
+	}
+}
+
+// TestNewsSurvivesAFailure: a report whose news could not be kept is no longer news to
+// nobody.
+func TestNewsSurvivesAFailure(t *testing.T) {
+	c := newConsole(t, withKeys(t))
+	_, machines := party(t, c, "fair", "otto", 1)
+	m := machines[0].mustEnrol(t)
+	c.fleet.newsroom.turn <- struct{}{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	m.report.Seq++
+	body := asJSON(t, m.report)
+	if _, err := c.Report(ctx, body, m.sign(wire.PathReport, body)); !errors.Is(err, context.Canceled) {
+		t.Fatalf("given up: %v", err)
+	}
+	c.fleet.newsroom.mu.Lock()
+	c.fleet.newsroom.waiting = nil // and lost
+	c.fleet.newsroom.mu.Unlock()
+	<-c.fleet.newsroom.turn
+	m.mustSay(t)
+	if i := stored[Instance](t, c, m.id); i.Report == nil {
+		t.Error("the same news, told again, are not kept")
+	}
+}
