@@ -130,13 +130,25 @@ func folderMode() os.FileMode {
 	return 0o700
 }
 
+// lockPatience is how long the lock is waited for: a console that was killed while it
+// started a program leaves it for a moment to what was to become that program.
+const lockPatience = time.Second
+
 // claim takes the lock of the folder, which goes with the process.
 func claim(dir string) (*os.File, error) {
 	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock of instances: %w", err)
 	}
-	err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	tick, deadline := time.NewTicker(10*time.Millisecond), time.Now().Add(lockPatience)
+	defer tick.Stop()
+	for {
+		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) {
+			break
+		}
+		<-tick.C
+	}
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		err = errors.New("another console has these instances; stop that one, or choose another folder")
 	}

@@ -336,6 +336,7 @@ func (s *site) config(instance string) wire.Plan {
 type order struct {
 	Dir, Popup string
 	Launches   []console.Launch
+	End        bool // them again, when they were printed
 }
 
 // beConsole opens the cloud, launches, prints the machines as a line of JSON, and
@@ -365,6 +366,14 @@ func (o order) carryOut() error {
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(machines); err != nil {
 		return err
+	}
+	for _, m := range machines {
+		if !o.End {
+			break
+		}
+		if err := c.Terminate(context.Background(), m.Instance); err != nil {
+			return err
+		}
 	}
 	select {}
 }
