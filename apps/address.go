@@ -52,6 +52,12 @@ func IsRemote(address string) bool {
 	return strings.Contains(address, "://") || scpForm.MatchString(address)
 }
 
+// IsLocal says whether an address is on this machine: a folder, or a file URL.
+func IsLocal(address string) bool {
+	scheme, _, _ := strings.Cut(address, ":")
+	return isFolder(address) || strings.EqualFold(scheme, "file")
+}
+
 // isFolder says whether an address is a folder of this machine.
 func isFolder(address string) bool {
 	return address == "." || address == ".." ||

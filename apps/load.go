@@ -64,7 +64,7 @@ func LoadCheckout(dir, repository string, given Given) (Loaded, error) {
 		return Loaded{}, fmt.Errorf("read manifest: %w", err)
 	}
 	repository, _, _ = strings.Cut(repository, "#")
-	distant := IsRemote(repository) && !strings.HasPrefix(repository, "file:")
+	distant := IsRemote(repository) && !IsLocal(repository)
 	return loadFolder(dir, FileName, RepositoryName(repository), repository, foreign{distant, given})
 }
 

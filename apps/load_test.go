@@ -117,32 +117,34 @@ func TestLoadCheckout(t *testing.T) {
 
 // TestAManifestFromAServerNamesNoFolderHere holds that a stranger's manifest cannot have local folders served.
 func TestAManifestFromAServerNamesNoFolderHere(t *testing.T) {
-	text := plainManifest + "service: {repository: 'file:///etc'}\ndata: {source: folder, url: /etc, mount: d}\n"
-	dir := folder(t, "x", map[string]string{FileName: text})
-	if _, err := LoadCheckout(dir, "file:///srv/git/x", Given{}); err != nil {
-		t.Errorf("a local repository may: %v", err)
-	}
-	_, err := LoadCheckout(dir, "https://example.org/x", Given{})
-	if err == nil {
-		t.Fatal("no error")
-	}
-	const why = " is a folder of this machine, and the manifest came from a server — name a repository that can be fetched, or take the manifest from a folder here"
-	want := `app.yaml:6:11: service.repository: "file:///etc"` + why + "\n" + `app.yaml:7:24: data.url: "/etc"` + why
-	if diff := cmp.Diff(want, err.Error()); diff != "" {
-		t.Error(diff)
-	}
-	for _, c := range []struct {
-		given Given
-		lines int
-	}{{Given{Service: true}, 1}, {Given{Data: true}, 1}, {Given{Service: true, Data: true}, 0}} {
-		_, err := LoadCheckout(dir, "https://example.org/x", c.given)
-		var problems Problems
-		if errors.As(err, &problems); len(problems) != c.lines {
-			t.Errorf("where %+v replaces what it names: %v", c.given, err)
+	for _, address := range []string{"file:///etc", "FILE:///etc"} {
+		text := plainManifest + "service: {repository: '" + address + "'}\ndata: {source: folder, url: /etc, mount: d}\n"
+		dir := folder(t, "x", map[string]string{FileName: text})
+		if _, err := LoadCheckout(dir, "file:///srv/git/x", Given{}); err != nil {
+			t.Errorf("a local repository may: %v", err)
 		}
-	}
-	dir = folder(t, "x", map[string]string{FileName: plainManifest + "data: {source: folder, url: sample, mount: d}\n"})
-	if _, err := LoadCheckout(dir, "https://example.org/x", Given{}); err != nil {
-		t.Errorf("a folder beside the manifest: %v", err)
+		_, err := LoadCheckout(dir, "https://example.org/x", Given{})
+		if err == nil {
+			t.Fatal("no error")
+		}
+		const why = " is a folder of this machine, and the manifest came from a server — name a repository that can be fetched, or take the manifest from a folder here"
+		want := `app.yaml:6:11: service.repository: "` + address + `"` + why + "\n" + `app.yaml:7:24: data.url: "/etc"` + why
+		if diff := cmp.Diff(want, err.Error()); diff != "" {
+			t.Error(diff)
+		}
+		for _, c := range []struct {
+			given Given
+			lines int
+		}{{Given{Service: true}, 1}, {Given{Data: true}, 1}, {Given{Service: true, Data: true}, 0}} {
+			_, err := LoadCheckout(dir, "https://example.org/x", c.given)
+			var problems Problems
+			if errors.As(err, &problems); len(problems) != c.lines {
+				t.Errorf("where %+v replaces what it names: %v", c.given, err)
+			}
+		}
+		dir = folder(t, "x", map[string]string{FileName: plainManifest + "data: {source: folder, url: sample, mount: d}\n"})
+		if _, err := LoadCheckout(dir, "https://example.org/x", Given{}); err != nil {
+			t.Errorf("a folder beside the manifest: %v", err)
+		}
 	}
 }

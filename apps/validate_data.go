@@ -127,7 +127,7 @@ func (c *checker) state(s State, data *Data) {
 func (m Manifest) localSources(given Given) Problems {
 	c := &checker{}
 	refuse := func(field, address string) {
-		if isFolder(address) || strings.HasPrefix(address, "file:") {
+		if IsLocal(address) {
 			c.bad(field, quote(address)+" is a folder of this machine, and the manifest came from a server",
 				"name a repository that can be fetched, or take the manifest from a folder here")
 		}
