@@ -32,6 +32,7 @@ type link struct {
 	console  wire.Console
 	instance string
 	client   *http.Client
+	archives *http.Client // for the vault's
 	key      ed25519.PrivateKey
 	kept     *kept
 	logs     *ring
@@ -70,8 +71,8 @@ type ConsoleStatus struct {
 // openLink reads what is kept of an earlier start. Nothing is sent yet. It is nil
 // where the plan names no console.
 func (a *Appliance) openLink() (*link, error) {
-	if a.opts.Plan.Console == nil {
-		return nil, nil
+	if err := checkVault(a.opts.Plan); err != nil || a.opts.Plan.Console == nil {
+		return nil, err
 	}
 	l := &link{app: a, console: *a.opts.Plan.Console, instance: a.memory.get().Instance, enrolled: make(chan struct{}),
 		news: make(chan struct{}, 1), work: make(chan struct{}, 1), endMoved: make(chan struct{}, 1), logs: &ring{}}
@@ -93,7 +94,7 @@ func (a *Appliance) openLink() (*link, error) {
 	if err := l.resume(); err != nil {
 		return nil, err
 	}
-	l.client = newConsoleClient(l.console)
+	l.client, l.archives = newConsoleClient(l.console), newVaultClient(l.console)
 	a.journal.tell = func() { wake(l.news) }
 	return l, nil
 }
@@ -120,6 +121,7 @@ func (l *link) close() {
 	l.cancel()
 	l.jobs.Wait()
 	l.client.CloseIdleConnections()
+	l.archives.CloseIdleConnections()
 }
 
 // statusNow is nil where there is no console.
@@ -195,9 +197,7 @@ func (l *link) call(ctx context.Context, o outgoing) (body []byte, err error) {
 		req.Header.Set("Content-Type", "text/plain; charset=utf-8")
 		req.Header.Set("Content-Encoding", o.encoding)
 	}
-	req.Header.Set("User-Agent", "popup/"+firstOf(l.app.opts.Version, "unknown"))
-	req.Header.Set(wire.HeaderInstance, l.instance)
-	req.Header.Set(wire.HeaderSignature, wire.Signed{Method: req.Method, Path: o.path, Instance: l.instance, Body: o.body}.Sign(l.key))
+	l.sign(req, wire.Signed{Method: req.Method, Path: o.path, Instance: l.instance, Body: o.body})
 	resp, err := l.client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask the console: %w", err)
@@ -212,6 +212,13 @@ func (l *link) call(ctx context.Context, o outgoing) (body []byte, err error) {
 	}
 	l.sawDate(resp.Header.Get("Date"))
 	return body, nil
+}
+
+// sign says in req's headers who asks.
+func (l *link) sign(req *http.Request, s wire.Signed) {
+	req.Header.Set("User-Agent", "popup/"+firstOf(l.app.opts.Version, "unknown"))
+	req.Header.Set(wire.HeaderInstance, s.Instance)
+	req.Header.Set(wire.HeaderSignature, s.Sign(l.key))
 }
 
 // sawDate keeps what the console says the time is.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"popup/internal/archive"
 	"popup/internal/wire"
 	"popup/launcher/backup"
 	"popup/launcher/ending"
@@ -187,7 +186,7 @@ func (a *Appliance) backup(ctx context.Context, order backupOrder) (name string,
 			return "", err
 		}
 	}
-	vault, err := archive.FolderVault(firstOf(a.opts.Plan.State.Vault, a.at.vault()))
+	vault, err := a.openVault()
 	if err != nil {
 		return "", err
 	}
@@ -203,14 +202,11 @@ func (a *Appliance) backup(ctx context.Context, order backupOrder) (name string,
 		return "", err
 	}
 	a.record(Entry{Event: "backup", Message: name})
-	if _, err := backup.Prune(ctx, vault, series, backupsKept); err != nil {
+	if err := a.pruneBackups(ctx, vault, series); err != nil {
 		a.log.Warn("backup", "err", err) // the new one is there, which is what was asked for
 	}
 	return name, nil
 }
-
-// backupsKept is how many backups a vault keeps of an instance.
-const backupsKept = 14
 
 // endAt is when the plan says it is over, for a status before the first decision.
 func endAt(end wire.End) *EndStatus {

@@ -55,8 +55,7 @@ func (s Series) List(ctx context.Context, vault archive.Vault) ([]archive.Item, 
 
 // Prune keeps the newest archives of the series, as many as keep says, and deletes
 // the others. It returns the names of those it deleted, also with an error. Keep
-// is at least 1: a series is not emptied by mistake. A vault whose owner alone removes
-// from it is left as it is.
+// is at least 1: a series is not emptied by mistake.
 func Prune(ctx context.Context, vault archive.Vault, s Series, keep int) ([]string, error) {
 	if keep < 1 {
 		return nil, fmt.Errorf("prune backups: %d is not a number of backups to keep; keep at least 1", keep)
@@ -68,11 +67,7 @@ func Prune(ctx context.Context, vault archive.Vault, s Series, keep int) ([]stri
 	var deleted []string
 	var failures error
 	for _, item := range items[min(keep, len(items)):] {
-		err := vault.Delete(ctx, item.Name)
-		if errors.Is(err, archive.ErrKept) {
-			break
-		}
-		if err != nil {
+		if err := vault.Delete(ctx, item.Name); err != nil {
 			failures = errors.Join(failures, err)
 			continue
 		}
