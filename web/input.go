@@ -101,12 +101,13 @@ func formError(err error) error {
 func checkQuery(given url.Values, known []parameter) error {
 	var fields []console.FieldError
 	for name, values := range given {
+		i := slices.IndexFunc(known, func(p parameter) bool { return p.name == name })
 		switch {
-		case !slices.ContainsFunc(known, func(p parameter) bool { return p.name == name }):
+		case i < 0:
 			fields = append(fields, console.FieldError{Field: short(name), Message: "there is no such parameter here; /api/v1/openapi.json names them all"})
-		case len(values) > 1:
+		case len(values) > 1 && !known[i].many:
 			fields = append(fields, console.FieldError{Field: name, Message: "give it once"})
-		case len(values[0]) > mostQuery:
+		case slices.ContainsFunc(values, func(v string) bool { return len(v) > mostQuery }):
 			fields = append(fields, console.FieldError{Field: name, Message: fmt.Sprintf("give at most %d bytes", mostQuery)})
 		}
 	}

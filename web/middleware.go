@@ -110,11 +110,8 @@ func isAPI(c *gin.Context) bool { return strings.HasPrefix(c.Request.URL.Path, "
 // isInstances says whether a path is one of the instances'.
 func (s *Server) isInstances(c *gin.Context) bool {
 	path := c.Request.URL.Path
-	return path == wire.PathEnrol || path == wire.PathReport || strings.HasPrefix(path, wire.PathLogs) || strings.HasPrefix(path, pathVault)
+	return path == wire.PathEnrol || path == wire.PathReport || strings.HasPrefix(path, wire.PathLogs) || strings.HasPrefix(path, wire.PathVault)
 }
-
-// pathVault is where instances keep their backups.
-const pathVault = "/api/v1/vault/"
 
 // gone says that an error only means that nobody waits for the answer any more.
 func gone(c *gin.Context, err error) bool {

@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"popup/console"
+	"popup/console/catalogue"
 )
 
 const problemType = "application/problem+json"
@@ -30,7 +31,6 @@ type problem struct {
 const (
 	sayBroken   = "something is wrong with this console; its log says more, under the id of this request"
 	sayTimeout  = "that took too long; try it again"
-	sayNotYet   = "this console cannot do that yet"
 	sayTooLarge = "that is larger than this console takes"
 	saySignIn   = "sign in first, or send a token with Authorization: Bearer"
 )
@@ -61,7 +61,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 	if p.Status == http.StatusInternalServerError {
 		s.log.ErrorContext(c, "request failed", "request", c.GetString(keyRequest), "method", c.Request.Method, "path", loggedPath(c), "err", err)
 	}
-	if p.Status == http.StatusUnauthorized && !isAPI(c) && c.Request.Method == http.MethodGet {
+	if errors.Is(err, console.ErrSignIn) && !isAPI(c) && c.Request.Method == http.MethodGet {
 		c.Redirect(http.StatusSeeOther, signInPath(c.Request.URL))
 		return
 	}
@@ -99,8 +99,14 @@ func problemOf(err error) problem {
 		many     *tooMany
 		bad      *malformed
 		large    *http.MaxBytesError
+		missing  *catalogue.NotFoundError
+		refused  *catalogue.InputError
 	)
 	switch {
+	case errors.As(err, &missing):
+		return problem{Status: http.StatusNotFound, Detail: missing.Error()}
+	case errors.As(err, &refused):
+		return problemOf(wrongField(refused.Field, whyRefused(refused)))
 	case errors.As(err, &input):
 		return problem{Status: http.StatusUnprocessableEntity, Detail: input.Error(), Errors: input.Fields}
 	case errors.As(err, &conflict):
@@ -113,6 +119,8 @@ func problemOf(err error) problem {
 		return problem{Status: http.StatusBadRequest, Detail: bad.reason}
 	case errors.As(err, &large):
 		return problem{Status: http.StatusRequestEntityTooLarge, Detail: sayTooLarge}
+	case errors.Is(err, console.ErrForbidden): // some say it in words of their own
+		return problem{Status: http.StatusForbidden, Detail: err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):
 		return problem{Status: http.StatusServiceUnavailable, Detail: sayTimeout, after: 5 * time.Second}
 	}
@@ -121,10 +129,15 @@ func problemOf(err error) problem {
 			return problem{Status: known.status, Detail: known.detail}
 		}
 	}
-	if err.Error() == "not yet" {
-		return problem{Status: http.StatusNotImplemented, Detail: sayNotYet}
-	}
 	return problem{Status: http.StatusInternalServerError, Detail: sayBroken}
+}
+
+// whyRefused is what is wrong, and what to try.
+func whyRefused(e *catalogue.InputError) string {
+	if e.Try == "" {
+		return e.Message
+	}
+	return e.Message + "; " + e.Try
 }
 
 // plain are the errors that say nothing but what they are.
@@ -134,8 +147,11 @@ var plain = []struct {
 	detail string
 }{
 	{console.ErrNotFound, http.StatusNotFound, "there is no such thing here, or it is not yours to see"},
-	{console.ErrForbidden, http.StatusForbidden, console.ErrForbidden.Error()},
 	{console.ErrSignIn, http.StatusUnauthorized, saySignIn},
+	{console.ErrWrongPassword, http.StatusUnauthorized, console.ErrWrongPassword.Error()},
+	{console.ErrNotInvited, http.StatusForbidden, console.ErrNotInvited.Error()},
+	{console.ErrLinkOver, http.StatusGone, console.ErrLinkOver.Error()},
+	{console.ErrOver, http.StatusGone, console.ErrOver.Error()},
 	{console.ErrTaken, http.StatusConflict, "that name is taken; choose another"},
 	{console.ErrForgotten, http.StatusGone, console.ErrForgotten.Error()},
 	{errForged, http.StatusForbidden, errForged.Error()},

@@ -34,6 +34,7 @@ type route struct {
 type parameter struct {
 	name, means string
 	kind        string // of JSON Schema; empty: string
+	many        bool   // it may be given more than once
 }
 
 // An endpoint is what answers a route. The API's document is made of its types.
@@ -43,7 +44,8 @@ type endpoint struct {
 	gives  reflect.Type // the JSON of the answer; nil: none, or of another type
 	status int          // of an answer that is no error; 0: 200
 	media  string       // of an answer that is not JSON
-	also   []int        // other such answers, with the same JSON
+	// preview is the JSON of the answer to what is only tried, with 200; nil: there is none.
+	preview reflect.Type
 }
 
 // page answers with HTML, and with errors as pages.

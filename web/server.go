@@ -19,14 +19,18 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"popup/console"
+	"popup/console/catalogue"
 )
 
 // Options are what the console is served with.
 type Options struct {
-	Console *console.Console
-	URL     string // at which browsers and instances reach it, without a / at its end
-	Pin     string // of its certificate; empty: public authorities vouch for it
-	Version string
+	Console   *console.Console
+	Catalogue *catalogue.Catalogue
+	URL       string // at which browsers and instances reach it, without a / at its end
+	Pin       string // of its certificate; empty: public authorities vouch for it
+	Version   string
+	Clouds    []string // by name, to be shown
+	Cloud     string   // the one that is used where none is asked for
 	// Binaries are the files that instances download, by the SHA-256 of each in hex.
 	Binaries map[string]string
 	Log      *slog.Logger // nil: nothing is logged
@@ -34,15 +38,16 @@ type Options struct {
 
 // A Server answers for one console. Its methods may be called from several goroutines.
 type Server struct {
-	opts    Options
-	console *console.Console
-	log     *slog.Logger
-	secure  bool // browsers reach it by https
-	origins *http.CrossOriginProtection
-	routes  []route
-	openapi []byte
-	handler http.Handler
-	claimed atomic.Bool // once it is, it stays so
+	opts      Options
+	console   *console.Console
+	catalogue *catalogue.Catalogue
+	log       *slog.Logger
+	secure    bool // browsers reach it by https
+	origins   *http.CrossOriginProtection
+	routes    []route
+	openapi   []byte
+	handler   http.Handler
+	claimed   atomic.Bool // once it is, it stays so
 }
 
 // New makes a server; it listens to nothing yet.
@@ -54,12 +59,16 @@ func New(opts Options) (*Server, error) {
 	if err != nil || at.Host == "" || at.Path != "" || at.Scheme != "http" && at.Scheme != "https" {
 		return nil, fmt.Errorf("serve the console: its URL %q is no address of a server; write it like https://console.example.org", opts.URL)
 	}
-	s := &Server{opts: opts, console: opts.Console, log: opts.Log, secure: at.Scheme == "https", origins: http.NewCrossOriginProtection()}
+	s := &Server{opts: opts, console: opts.Console, catalogue: opts.Catalogue, log: opts.Log, secure: at.Scheme == "https", origins: http.NewCrossOriginProtection()}
 	if err := s.origins.AddTrustedOrigin(at.Scheme + "://" + at.Host); err != nil {
 		return nil, fmt.Errorf("serve the console at %s: %w", opts.URL, err)
 	}
-	for _, list := range [][]route{openRoutes, apiRoutes, instanceRoutes, pageRoutes} {
+	for _, list := range [][]route{openRoutes, appRoutes, launchRoutes, eventRoutes, archiveRoutes, fleetRoutes, peopleRoutes, houseRoutes,
+		streamRoutes, instanceRoutes, pageRoutes} {
 		s.routes = append(s.routes, list...)
+	}
+	if s.openapi, err = document(s.routes, opts.Version); err != nil {
+		return nil, fmt.Errorf("write the document of the API: %w", err)
 	}
 	s.handler = s.build()
 	return s, nil

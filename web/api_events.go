@@ -1,0 +1,181 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"popup/console"
+)
+
+// An eventJSON is an event as the API shows it.
+type eventJSON struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Title     string    `json:"title"`
+	State     string    `json:"state" jsonschema:"enum=draft,enum=scheduled,enum=open,enum=frozen,enum=ended,enum=archived,enum=purged"`
+	Owner     string    `json:"owner"`
+	End       string    `json:"end"`
+	Zone      string    `json:"zone"`
+	Start     string    `json:"start,omitempty"`
+	Freeze    string    `json:"freeze,omitempty"`
+	StartsAt  time.Time `json:"starts_at,omitzero"`
+	FreezesAt time.Time `json:"freezes_at,omitzero"`
+	EndsAt    time.Time `json:"ends_at"`
+	Held      string    `json:"held,omitempty"`
+	Webhook   string    `json:"webhook,omitempty" jsonschema:"description=its host alone: the rest may be a secret"`
+	Created   time.Time `json:"created"`
+	EndedBy   string    `json:"ended_by,omitempty"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+	Stuck     string    `json:"stuck,omitempty"`
+	PurgeAt   time.Time `json:"purge_at,omitzero"`
+	Page      string    `json:"page"` // its public page
+}
+
+type eventsJSON struct {
+	Events []eventJSON `json:"events"`
+}
+
+func (s *Server) showEvent(e console.Event) eventJSON {
+	return eventJSON{ID: e.ID, Name: e.Name, Title: e.Title, State: string(e.State), Owner: e.Owner, End: e.End, Zone: e.Zone,
+		Start: e.Start, Freeze: e.Freeze, StartsAt: e.StartsAt, FreezesAt: e.FreezesAt, EndsAt: e.EndsAt, Held: e.Held,
+		Webhook: hostOf(e.Webhook), Created: e.Created, EndedBy: e.EndedBy, EndedAt: e.EndedAt, Stuck: e.Stuck,
+		PurgeAt: e.PurgeAt, Page: s.opts.URL + "/e/" + e.Name}
+}
+
+// hostOf leaves the path of a webhook out, which is what keeps others from calling it.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// each shows the elements of a list, which is never null.
+func each[From, To any](list []From, show func(From) To) []To {
+	shown := make([]To, len(list))
+	for i, v := range list {
+		shown[i] = show(v)
+	}
+	return shown
+}
+
+func (s *Server) listEvents(c *gin.Context) (eventsJSON, error) {
+	events, err := s.console.Events(c, s.actor(c))
+	return eventsJSON{each(events, s.showEvent)}, err
+}
+
+func (s *Server) getEvent(c *gin.Context) (eventJSON, error) {
+	e, err := s.console.Event(c, s.actor(c), c.Param("id"))
+	return s.showEvent(e), err
+}
+
+func (s *Server) createEvent(c *gin.Context, r console.EventRequest) (eventJSON, error) {
+	e, err := s.console.CreateEvent(c, s.actor(c), r)
+	if err == nil {
+		c.Header("Location", "/api/v1/events/"+e.ID)
+	}
+	return s.showEvent(e), err
+}
+
+func (s *Server) changeEvent(c *gin.Context, change console.EventChange) (eventJSON, error) {
+	e, err := s.console.ChangeEvent(c, s.actor(c), c.Param("id"), change)
+	return s.showEvent(e), err
+}
+
+func (s *Server) freezeEvent(c *gin.Context) (eventJSON, error) {
+	e, err := s.console.FreezeEvent(c, s.actor(c), c.Param("id"))
+	return s.showEvent(e), err
+}
+
+func (s *Server) thawEvent(c *gin.Context) (eventJSON, error) {
+	e, err := s.console.ThawEvent(c, s.actor(c), c.Param("id"))
+	return s.showEvent(e), err
+}
+
+// A confirmJSON repeats the name of what is gone afterwards, so that nobody does it by
+// mistake.
+type confirmJSON struct {
+	Name string `json:"name"`
+}
+
+func (s *Server) endEvent(c *gin.Context, confirm confirmJSON) (operationJSON, error) {
+	o, err := s.console.EndEvent(c, s.actor(c), c.Param("id"), confirm.Name)
+	if err == nil {
+		c.Header("Location", "/api/v1/operations/"+o.ID)
+	}
+	return showOperation(o), err
+}
+
+func (s *Server) purgeEvent(c *gin.Context, confirm confirmJSON) (eventJSON, error) {
+	e, err := s.console.PurgeEvent(c, s.actor(c), c.Param("id"), confirm.Name)
+	return s.showEvent(e), err
+}
+
+// A receiptJSON says what became of everything that was made for an event.
+type receiptJSON struct {
+	Event     eventJSON         `json:"event"`
+	Instances []receiptLineJSON `json:"instances"`
+}
+
+type receiptLineJSON struct {
+	Instance string       `json:"instance"`
+	Title    string       `json:"title"`
+	Gone     bool         `json:"gone"`
+	GoneAt   time.Time    `json:"gone_at,omitzero"`
+	State    string       `json:"state"`
+	Archive  *archiveJSON `json:"archive,omitempty"`
+}
+
+func (s *Server) getReceipt(c *gin.Context) (receiptJSON, error) {
+	r, err := s.console.Receipt(c, s.actor(c), c.Param("id"))
+	return receiptJSON{s.showEvent(r.Event), each(r.Instances, showReceiptLine)}, err
+}
+
+func showReceiptLine(l console.ReceiptLine) receiptLineJSON {
+	return receiptLineJSON{Instance: l.Instance.ID, Title: l.Title, Gone: l.Gone, GoneAt: l.Instance.Gone, State: l.State,
+		Archive: showArchive(l.Instance.Archive)}
+}
+
+// A publicJSON is what anybody may know of an event.
+type publicJSON struct {
+	Name     string          `json:"name"`
+	Title    string          `json:"title"`
+	State    string          `json:"state"`
+	EndsAt   time.Time       `json:"ends_at"`
+	Zone     string          `json:"zone"`
+	Apps     []publicAppJSON `json:"apps"`
+	Reminder string          `json:"reminder,omitempty"`
+}
+
+type publicAppJSON struct {
+	Title   string `json:"title"`
+	Address string `json:"address,omitempty"`
+	Live    bool   `json:"live"`
+	Says    string `json:"says,omitempty"`
+}
+
+func (s *Server) getPublicEvent(c *gin.Context) (publicJSON, error) {
+	p, err := s.console.PublicEvent(c, c.Param("name"))
+	return publicJSON{Name: p.Event.Name, Title: p.Event.Title, State: string(p.Event.State), EndsAt: p.Event.EndsAt, Zone: p.Event.Zone,
+		Apps: each(p.Apps, func(a console.PublicApp) publicAppJSON { return publicAppJSON{a.Title, a.Address, a.Live, a.Says} }), Reminder: p.Reminder}, err
+}
+
+// eventRoutes are about events, and what belongs to them.
+var eventRoutes = []route{
+	{method: http.MethodGet, path: "/api/v1/events", who: signedIn, does: "events, the one that ends next first", endpoint: answer(200, (*Server).listEvents)},
+	{method: http.MethodPost, path: "/api/v1/events", who: signedIn, does: "make a draft of an event", endpoint: take(201, (*Server).createEvent)},
+	{method: http.MethodGet, path: "/api/v1/events/:id", who: signedIn, does: "an event, by its id or name", endpoint: answer(200, (*Server).getEvent)},
+	{method: http.MethodPatch, path: "/api/v1/events/:id", who: signedIn, does: "change an event: its end, its title", endpoint: take(200, (*Server).changeEvent)},
+	{method: http.MethodPost, path: "/api/v1/events/:id/freeze", who: signedIn, does: "refuse writes in all its apps", endpoint: answer(200, (*Server).freezeEvent)},
+	{method: http.MethodPost, path: "/api/v1/events/:id/thaw", who: signedIn, does: "let a frozen event go on", endpoint: answer(200, (*Server).thawEvent)},
+	{method: http.MethodPost, path: "/api/v1/events/:id/end", who: signedIn, does: "end an event now", endpoint: take(202, (*Server).endEvent)},
+	{method: http.MethodPost, path: "/api/v1/events/:id/purge", who: signedIn, does: "remove the archives of an event that is over", endpoint: take(200, (*Server).purgeEvent)},
+	{method: http.MethodGet, path: "/api/v1/events/:id/receipt", who: signedIn, does: "what became of everything that was made for an event", endpoint: answer(200, (*Server).getReceipt)},
+	{method: http.MethodGet, path: "/api/v1/events/:id/deployments", who: signedIn, does: "the apps of an event", endpoint: answer(200, (*Server).listDeployments)},
+	{method: http.MethodGet, path: "/api/v1/events/:id/operations", who: signedIn, does: "the operations of an event, the newest first", endpoint: answer(200, (*Server).listOperations)},
+	{method: http.MethodGet, path: "/api/v1/public/:name", who: anybody, does: "what anybody may know of an event", endpoint: answer(200, (*Server).getPublicEvent)},
+}

@@ -1,0 +1,133 @@
+package web
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"popup/console"
+)
+
+// An auditJSON is one thing that was done.
+type auditJSON struct {
+	Seq    int64     `json:"seq"`
+	At     time.Time `json:"at"`
+	Actor  string    `json:"actor"`
+	Action string    `json:"action"`
+	Object string    `json:"object"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+type auditLogJSON struct {
+	Entries []auditJSON `json:"entries"`
+	Next    string      `json:"next_page_token,omitempty"`
+}
+
+// listed is how many entries are listed where nobody says.
+const listed = 50
+
+func (s *Server) listAudit(c *gin.Context) (auditLogJSON, error) {
+	size, err := number(c, "page_size", listed, 500)
+	if err != nil {
+		return auditLogJSON{}, err
+	}
+	before, err := number(c, "page_token", 0, 1<<62)
+	if err != nil {
+		return auditLogJSON{}, err
+	}
+	event, err := s.eventID(c, c.Query("event"))
+	if err != nil {
+		return auditLogJSON{}, err
+	}
+	size = max(size, 1)
+	entries, err := s.console.AuditLog(c, s.actor(c), event, before, int(size))
+	log := auditLogJSON{Entries: each(entries, func(e console.AuditEntry) auditJSON {
+		return auditJSON{e.Seq, e.At, e.Actor, e.Action, e.Object, e.Detail}
+	})}
+	if n := len(entries); n == int(size) {
+		log.Next = strconv.FormatInt(entries[n-1].Seq, 10)
+	}
+	return log, err
+}
+
+// A settingsJSON is how this console was started.
+type settingsJSON struct {
+	Version string   `json:"version"`
+	URL     string   `json:"url"`
+	Pin     string   `json:"pin,omitempty"` // of its certificate
+	Clouds  []string `json:"clouds"`
+	Cloud   string   `json:"cloud"` // the one that is used where none is asked for
+}
+
+func (s *Server) getSettings(c *gin.Context) (settingsJSON, error) {
+	return settingsJSON{s.opts.Version, s.opts.URL, s.opts.Pin, append([]string{}, s.opts.Clouds...), s.opts.Cloud}, nil
+}
+
+// getBackup sends a copy of the store. Where that ends badly on its way the connection
+// is broken, so that nobody takes half of it for all.
+func (s *Server) getBackup(c *gin.Context) {
+	s.sendFile(c, "application/octet-stream", "popup-"+time.Now().UTC().Format("20060102-150405")+".db",
+		func(to io.Writer) error { return s.console.Backup(c, s.actor(c), to) })
+}
+
+// sendFile sends what write writes, as a file to keep.
+func (s *Server) sendFile(c *gin.Context, media, name string, write func(io.Writer) error) {
+	to := &fileWriter{c: c, media: media, name: name}
+	err := write(to)
+	switch {
+	case err != nil && to.begun:
+		s.log.WarnContext(c, "sending a file ended early", "request", c.GetString(keyRequest), "path", loggedPath(c), "err", err)
+		panic(http.ErrAbortHandler)
+	case err != nil:
+		s.fail(c, err)
+	default:
+		to.begin()
+	}
+}
+
+// A fileWriter says what comes before the first byte of it: until then, an error may be
+// answered instead.
+type fileWriter struct {
+	c           *gin.Context
+	media, name string
+	begun       bool
+}
+
+func (w *fileWriter) begin() {
+	if w.begun {
+		return
+	}
+	w.begun = true
+	w.c.Header("Content-Type", w.media)
+	w.c.Header("Content-Disposition", fmt.Sprintf("attachment; filename=%q", w.name))
+	w.c.Status(http.StatusOK)
+	w.c.Writer.WriteHeaderNow()
+}
+
+func (w *fileWriter) Write(p []byte) (int, error) {
+	w.begin()
+	keepAlive(w.c, fileStall)
+	return w.c.Writer.Write(p)
+}
+
+// fileStall is how long one piece of a file may take on its way.
+const fileStall = time.Minute
+
+// keepAlive moves the time at which a connection on which nothing moves is given up.
+func keepAlive(c *gin.Context, d time.Duration) {
+	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(d)) // a test's recorder has none
+}
+
+// houseRoutes are about the console itself.
+var houseRoutes = []route{
+	{method: http.MethodGet, path: "/api/v1/audit", who: signedIn, does: "what was done, the newest first", endpoint: answer(200, (*Server).listAudit),
+		query: []parameter{{name: "event", means: "an event's id or name"}, {name: "page_token", means: "next_page_token of the page before"},
+			{name: "page_size", means: "how many, at most 500", kind: "integer"}}},
+	{method: http.MethodGet, path: "/api/v1/settings", who: signedIn, does: "how this console was started", endpoint: answer(200, (*Server).getSettings)},
+	{method: http.MethodGet, path: "/api/v1/backup", who: signedIn, does: "a copy of the store, without the keys that open its secrets", endpoint: raw("application/octet-stream", (*Server).getBackup)},
+	{method: http.MethodGet, path: "/api/v1/openapi.json", who: anybody, does: "this document", endpoint: raw("application/json", (*Server).getOpenAPI)},
+}
