@@ -13,8 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"popup/internal/certs"
 	"popup/internal/wire"
-	"popup/launcher/certs"
 )
 
 // certs is where keys and certificates are kept.
