@@ -64,7 +64,7 @@ func (h home) String() string {
 
 // parse reads a manifest that was found here.
 func (h home) parse(file string, text []byte) (apps.Manifest, error) {
-	if h.url != "" && !strings.HasPrefix(h.url, "file:") {
+	if h.url != "" && !apps.IsLocal(h.url) {
 		return apps.ParseDistant(file, text)
 	}
 	return apps.Parse(file, text)

@@ -111,12 +111,12 @@ func (c *Catalogue) parseTarget(given string) (target, error) {
 	if err := checkRef(at.ref); err != nil {
 		return at, badRepository(fmt.Errorf("what follows the # is no branch, tag or commit: %w", err))
 	}
-	local := !apps.IsRemote(at.url) || strings.HasPrefix(at.url, "file:")
+	local := !apps.IsRemote(at.url) || apps.IsLocal(at.url)
 	switch {
 	case !local:
 	case !c.opts.AllowLocal:
 		return at, &InputError{Field: repositoryField, Message: "is on this machine, and a console looks only at repositories that are elsewhere", Try: "push it to a server and give its https address"}
-	case !strings.HasPrefix(at.url, "file:") && !filepath.IsAbs(at.url):
+	case !apps.IsRemote(at.url) && !filepath.IsAbs(at.url):
 		return at, &InputError{Field: repositoryField, Message: "is a relative folder, and it is not clear of what", Try: "write the whole path"}
 	}
 	return at, nil
