@@ -8,14 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Detach starts a program that outlives its caller, whichever way that ends. It is
 // written down in spec.RunDir before it runs: Detached says whether it still does, and
 // EndOrphans ends it, in this program and in the next. What it prints goes to output,
-// which the caller closes; Grace and Output of spec mean nothing.
+// which the caller closes; Grace and Output of spec mean nothing. A goroutine stays with
+// the program, to take it away when it ends before its caller.
 func Detach(ctx context.Context, spec Spec, output *os.File) error {
 	if spec.RunDir == "" {
 		return fmt.Errorf("start %s: a program that outlives its caller must be written down, and no folder is given for that", spec.Name)
@@ -24,9 +23,7 @@ func Detach(ctx context.Context, spec Spec, output *os.File) error {
 	if err := p.begin(ctx, spec, output); err != nil {
 		return err
 	}
-	if err := p.cmd.Process.Release(); err != nil {
-		return fmt.Errorf("start %s: %w", spec.Name, err)
-	}
+	go func() { _ = p.cmd.Wait() }() // how it ended is not asked
 	return nil
 }
 
@@ -58,15 +55,6 @@ func Detached(runDir string) (pid int, err error) {
 		if stat, err := readStat(r.PID); err == nil && stat.start == r.StartTime && !stat.ended() {
 			return r.PID, nil
 		}
-		r.reap()
 	}
 	return 0, nil
-}
-
-// reap takes the process away where it has ended as a child of this program that
-// nothing waits for.
-func (r record) reap() {
-	if stat, err := readStat(r.PID); err == nil && stat.start == r.StartTime && stat.ended() {
-		_, _ = unix.Wait4(r.PID, nil, unix.WNOHANG, nil) // it is another's child, or gone
-	}
 }

@@ -77,7 +77,6 @@ func endRecorded(path, boot string) (Orphan, error) {
 	if err != nil {
 		return orphan, fmt.Errorf("end %s: %w", r.Name, err)
 	}
-	r.reap()
 	return orphan, errors.Join(f.cgroup.remove(), os.Remove(path))
 }
 
