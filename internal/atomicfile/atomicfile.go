@@ -5,6 +5,7 @@ package atomicfile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -24,19 +25,27 @@ const TempPrefix = "tmp-"
 // there. When it returns nil, data and name survive a loss of power; when it
 // returns an error, what was there before still is, and nothing else was left.
 func Write(path string, data []byte, perm fs.FileMode) error {
+	return WriteFrom(path, perm, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// WriteFrom is Write for what fill writes, which may be large.
+func WriteFrom(path string, perm fs.FileMode, fill func(io.Writer) error) error {
 	dir, base := filepath.Split(path)
 	f, err := os.CreateTemp(orHere(dir), TempPrefix+base+"-")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err := fill(f, data, perm); err != nil {
+	if err := complete(f, perm, fill); err != nil {
 		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(f.Name())))
 	}
 	return put(f.Name(), path)
 }
 
-func fill(f *os.File, data []byte, perm fs.FileMode) error {
-	_, err := f.Write(data)
+func complete(f *os.File, perm fs.FileMode, fill func(io.Writer) error) error {
+	err := fill(f)
 	if err == nil {
 		err = f.Chmod(perm)
 	}
