@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -49,11 +50,12 @@ func newConsole(t testing.TB, change ...func(*Options)) *testConsole {
 	})
 	cloud, clock := newFakeCloud(), &testClock{now: aDay}
 	opts := Options{
-		Store:  store,
-		Clouds: map[string]Cloud{"local": cloud},
-		Cloud:  "local",
-		Keys:   &Keys{},
-		URL:    "http://127.0.0.1:8000",
+		Store:     store,
+		Clouds:    map[string]Cloud{"local": cloud},
+		Cloud:     "local",
+		Keys:      openKeys(t, filepath.Join(t.TempDir(), "console.key")),
+		Catalogue: &fakeCatalogue{apps: appsForTests(t)},
+		URL:       "http://127.0.0.1:8000",
 		Binary: userdata.Binary{
 			URLs:   []string{"http://127.0.0.1:8000/download/{arch}"},
 			SHA256: map[string]string{"amd64": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},

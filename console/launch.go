@@ -1,7 +1,15 @@
 package console
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"popup/apps"
@@ -60,23 +68,178 @@ type PreviewApp struct {
 
 // Preview says what Launch would do, and does nothing. Its errors are Launch's.
 func (c *Console) Preview(ctx context.Context, a Actor, r LaunchRequest) (Preview, error) {
-	return Preview{}, errNotYet
+	p, err := c.prepare(ctx, a, r)
+	if err != nil {
+		return Preview{}, err
+	}
+	v := Preview{Event: p.event, New: p.isNew, Button: "Launch until " + p.event.until(c.now()), Cloud: p.cloud, Notes: p.notes, EndsAt: p.event.EndsAt}
+	for i, d := range p.deployments {
+		first := Instance{ID: instanceID(p.event, d, 1)}
+		text, err := c.userData(p.event, d, first, "")
+		if err != nil {
+			return Preview{}, err
+		}
+		d.Secrets = nil
+		v.Apps = append(v.Apps, PreviewApp{Deployment: d, Name: p.offers[i].Name, UserData: string(text)})
+		v.Count += d.Count
+	}
+	return v, nil
 }
+
+// mostKey is how long an Idempotency-Key may be.
+const mostKey = 200
 
 // Launch makes what r asks for. It returns as soon as that is written down; what comes
 // of it the operation tells. Asked again with the same key it returns the same operation
 // and does nothing; with the same key and another request it is an *InputError. Other
 // errors: *InputError for what was given, *ConflictError, ErrForbidden.
 func (c *Console) Launch(ctx context.Context, a Actor, r LaunchRequest, key string) (Operation, error) {
-	return Operation{}, errNotYet
+	o := Operation{ID: newID(16), Verb: verbLaunch, By: a.ID, State: OperationRunning, Created: c.now()}
+	if err := o.once(a, r, key); err != nil {
+		return Operation{}, err
+	}
+	var before *Operation
+	err := c.store.View(ctx, func(tx Tx) (err error) { before, err = o.before(tx); return err })
+	if err != nil || before != nil {
+		return given(before), err
+	}
+	p, err := c.prepare(ctx, a, r)
+	if err != nil {
+		return Operation{}, err
+	}
+	err = c.store.Update(ctx, func(tx Tx) error {
+		if before, err = o.before(tx); err != nil || before != nil {
+			return err
+		}
+		return c.launch(tx, a, p, &o)
+	})
+	if err != nil {
+		return Operation{}, err
+	}
+	if before != nil {
+		return *before, nil
+	}
+	c.nudge()
+	return o, nil
 }
 
-// Operation returns one. Operations returns those of an event, newest first.
-func (c *Console) Operation(ctx context.Context, a Actor, id string) (Operation, error) {
-	return Operation{}, errNotYet
+// once marks an operation with who asks for what by which key.
+func (o *Operation) once(a Actor, r LaunchRequest, key string) error {
+	if key == "" {
+		return nil
+	}
+	if len(key) > mostKey {
+		return &InputError{[]FieldError{{keyField, fmt.Sprintf("it has at most %d characters", mostKey)}}}
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("read the request: %w", err)
+	}
+	request, who := sha256.Sum256(text), sha256.Sum256([]byte(string(a.Kind)+"\x00"+a.ID+"\x00"+key))
+	o.Request, o.Key = request[:], hex.EncodeToString(who[:])
+	return nil
+}
+
+// keyField is how the API names the key of a launch.
+const keyField = "Idempotency-Key"
+
+// before is the operation that was made with the same key; nil: there is none. The error
+// is an *InputError where another thing was asked for.
+func (o *Operation) before(tx Tx) (*Operation, error) {
+	if o.Key == "" {
+		return nil, nil
+	}
+	was, err := find[Operation](tx, o.Key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, nil
+	case err == nil && !bytes.Equal(was.Request, o.Request):
+		return nil, &InputError{[]FieldError{{keyField, "this key was used for another launch; take a new one"}}}
+	}
+	return &was, err
+}
+
+// launch writes down what was prepared.
+func (c *Console) launch(tx Tx, a Actor, p prepared, o *Operation) error {
+	e, now := p.event, c.now()
+	var err error
+	if p.isNew {
+		if e.Name, err = freeName(tx, e.Name, p.named); err != nil {
+			return err
+		}
+	} else if e, err = c.event(tx, a, Start, e.ID); err != nil {
+		return err
+	} else if err := e.may(stepLaunch); err != nil { // it went on meanwhile
+		return err
+	}
+	if e.State == EventDraft {
+		if err := c.begin(tx, &e); err != nil {
+			return err
+		}
+	}
+	e.Due = e.nextDue()
+	o.Event, o.Instances = e.ID, nil
+	var titles []string
+	for _, d := range p.deployments {
+		if err := put(tx, d); err != nil {
+			return err
+		}
+		titles = append(titles, d.Title)
+		for n := range d.Count {
+			i := c.newInstance(e, d, n+1)
+			if err := put(tx, i); err != nil {
+				return err
+			}
+			o.Instances = append(o.Instances, i.ID)
+		}
+	}
+	detail := fmt.Sprintf("launched %s as %d instances in %s, until %s", strings.Join(titles, ", "), len(o.Instances), p.cloud, e.until(now))
+	return errors.Join(put(tx, e), put(tx, *o), c.audit(tx, a, verbLaunch, "event/"+e.ID, detail))
+}
+
+// newInstance is instance n of a deployment; it is launched when its event is open.
+func (c *Console) newInstance(e Event, d Deployment, n int) Instance {
+	i := Instance{ID: instanceID(e, d, n), Event: e.ID, Deployment: d.ID, Number: n, Cloud: d.Cloud, State: InstancePlanned,
+		Nonce: []byte(newID(16)), Created: c.now()}
+	i.TokenHash = hashOfToken(c.token(i))
+	i.want(e)
+	if e.State == EventOpen {
+		i.Due = c.now()
+	}
+	return i
+}
+
+// instanceID names an instance for whoever looks at a cloud's list. It ends with the
+// number, so that those of a deployment ask for data one after the other.
+func instanceID(e Event, d Deployment, n int) string {
+	return fmt.Sprintf("%s-%s-%d", e.Name, d.ID, n)
+}
+
+// Operation returns one.
+func (c *Console) Operation(ctx context.Context, a Actor, id string) (o Operation, err error) {
+	err = c.store.View(ctx, func(tx Tx) error {
+		if o, err = get[Operation](tx, id); err != nil {
+			return err
+		}
+		_, err := c.event(tx, a, See, o.Event)
+		return err
+	})
+	if err != nil {
+		return Operation{}, err
+	}
+	return o, nil
 }
 
 // Operations returns those of an event, newest first.
-func (c *Console) Operations(ctx context.Context, a Actor, event string) ([]Operation, error) {
-	return nil, errNotYet
+func (c *Console) Operations(ctx context.Context, a Actor, event string) (all []Operation, err error) {
+	err = c.store.View(ctx, func(tx Tx) error {
+		e, err := c.event(tx, a, See, event)
+		if err != nil {
+			return err
+		}
+		all, err = list[Operation](tx, Query{Parent: e.ID})
+		return err
+	})
+	slices.Reverse(all)
+	return all, err
 }

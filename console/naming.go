@@ -74,9 +74,9 @@ var latin = map[rune]string{
 	'ś': "s", 'š': "s", 'ş': "s", 'ť': "t", 'ù': "u", 'ú': "u", 'û': "u", 'ů': "u", 'ű': "u", 'ý': "y", 'ź': "z", 'ż': "z", 'ž': "z",
 }
 
-// parseWebhook reads the address of a webhook. Its error does not repeat it: such
-// addresses often are secrets.
-func parseWebhook(address string) (*url.URL, error) {
+// parseAddress reads a web address that a stranger gave. Its error does not repeat it:
+// those of webhooks often are secrets.
+func parseAddress(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	switch {
 	case len(address) > mostAddress:
@@ -90,3 +90,12 @@ func parseWebhook(address string) (*url.URL, error) {
 }
 
 func notOfAddress(r rune) bool { return r <= ' ' || r >= 0x7f }
+
+// bare is err without the address that it was met at.
+func bare(err error) error {
+	var at *url.Error
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}

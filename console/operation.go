@@ -1,6 +1,10 @@
 package console
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // KindOperation is of operations.
 const KindOperation Kind = "operation"
@@ -35,4 +39,44 @@ type Operation struct {
 func (o Operation) record() Record {
 	return Record{Kind: KindOperation, ID: o.ID, Name: o.Key, Parent: o.Event, Topic: o.Event, State: string(o.State),
 		Sort: o.Created.UTC().Format(time.RFC3339Nano)}
+}
+
+// settle says whether an operation that runs is done by now, of all instances of its event.
+func (o *Operation) settle(all []Instance, now time.Time) bool {
+	failure, done := "", 0
+	for _, i := range all {
+		if !slices.Contains(o.Instances, i.ID) {
+			continue
+		}
+		over := i.State.Over()
+		switch {
+		case o.Verb == verbLaunch && i.State == InstanceLive, over && o.Verb != verbLaunch && i.State != InstanceLost:
+		case over || o.Verb == verbLaunch && i.State == InstanceEnding:
+			failure = i.became()
+		default:
+			continue
+		}
+		done++
+	}
+	if done < len(o.Instances) {
+		return false
+	}
+	o.State, o.Finished, o.Failure = OperationDone, now, failure
+	if failure != "" {
+		o.State = OperationFailed
+	}
+	return true
+}
+
+// became says in a sentence how an instance came to its end.
+func (i Instance) became() string {
+	switch {
+	case i.Failure != "":
+		return fmt.Sprintf("%s: %s", i.ID, i.Failure)
+	case i.State == InstanceLost:
+		return i.ID + " went away without having been told to."
+	case i.State == InstanceFailed:
+		return i.ID + " could not be launched."
+	}
+	return i.ID + " was ended before it was live."
 }

@@ -15,8 +15,8 @@ func (c *Console) heard(tx Tx, i *Instance, r *wire.Report) error {
 	if r.Live && (i.State == InstanceLaunching || i.State == InstanceStarting) {
 		i.State, i.Failure = InstanceLive, ""
 	}
-	if r.URL != "" && i.Address == "" {
-		i.Address = r.URL
+	if u, err := parseAddress(r.URL); err == nil && i.Address == "" {
+		i.Address = u.String() // its cloud did not know
 	}
 	over := r.End != nil && r.End.Step == stepOver
 	if over && (i.State == InstanceStarting || i.State == InstanceLive) {

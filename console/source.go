@@ -127,11 +127,17 @@ func (c *Console) checkSource(ctx context.Context, s wire.Source) error {
 	if host == "" {
 		return errors.New("that is a folder of some machine; give a repository's address")
 	}
+	return c.checkHost(ctx, host)
+}
+
+// checkHost refuses hosts within the console's own network. A name that is not found
+// now may be so later.
+func (c *Console) checkHost(ctx context.Context, host string) error {
 	refused := new(guard.RefusedError)
 	if err := c.opts.Guard.Check(ctx, host); errors.As(err, &refused) {
 		return refused
 	}
-	return nil // a name that is not found now, an instance asks for again
+	return nil
 }
 
 // hostOf is the host of a repository's address; empty: it has none.

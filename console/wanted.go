@@ -29,7 +29,7 @@ func wantedOf(e Event, i Instance) wire.Wanted {
 	w := wire.Wanted{
 		End:      &wire.End{At: e.End, Zone: e.Zone, Freeze: apps.Duration(freeze)},
 		ReadOnly: e.State == EventFrozen || given(i.Pinned.ReadOnly),
-		Ended:    e.State.Over() || i.State == InstanceEnding || i.State.Over(),
+		Ended:    e.State.Over() || i.State == InstanceEnding || i.State == InstanceGone || i.State == InstanceFailed,
 	}
 	w.ServiceCommit, w.DataRevision = given(i.Pinned.ServiceCommit), given(i.Pinned.DataRevision)
 	return w

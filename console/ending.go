@@ -1,0 +1,210 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// sayGoodbye is how long an instance without state has for its own end.
+	sayGoodbye = 2 * time.Minute
+	// lastWords is how long one whose final backup came has for its app's last script.
+	lastWords = 30 * time.Second
+	// mayBeLive is how long one that enrolled and was never live has to say that it was.
+	mayBeLive = 5 * time.Minute
+	// patience is how long a final backup may take before somebody is asked.
+	patience = 10 * time.Minute
+)
+
+// A verdict says whether the machine of an instance that is ending may be taken away.
+type verdict struct {
+	Take  bool
+	Why   string        // what it waits for that does not come, and what to try; empty: nothing is wrong
+	Again time.Duration // when to look again, where it may not
+}
+
+// verdict is the one place where it is decided that a machine is taken away: where
+// nothing is lost by it, or somebody gave it up by name.
+func (i Instance) verdict(d Deployment, now time.Time) verdict {
+	told := now.Sub(i.Ended)
+	said := i.Report != nil && i.Report.End != nil && i.Report.End.Step == stepOver
+	switch {
+	case i.Discarded != "":
+		return verdict{Take: true}
+	case i.Archive != nil:
+		if kept := now.Sub(i.Archive.Verified); !said && i.Stopped.IsZero() && kept < lastWords {
+			return verdict{Again: lastWords - kept}
+		}
+		return verdict{Take: true}
+	case !d.HasState():
+		if said || !i.Stopped.IsZero() || i.Enrolled.IsZero() || told >= sayGoodbye {
+			return verdict{Take: true}
+		}
+		return verdict{Again: sayGoodbye - told}
+	case !i.mayHaveWritten(d):
+		// What enrolled may be live by now without having said so.
+		if i.Enrolled.IsZero() || told >= mayBeLive {
+			return verdict{Take: true}
+		}
+		return verdict{Again: mayBeLive - told}
+	case told < patience && i.Stopped.IsZero():
+		return verdict{Again: patience - told}
+	}
+	return verdict{Why: i.noArchive(), Again: patience}
+}
+
+// mayHaveWritten says whether there may be state that is worth a backup. An app that
+// takes settings does not start before its instance enrolled; any other may.
+func (i Instance) mayHaveWritten(d Deployment) bool {
+	neverAsked := i.Enrolled.IsZero() && !i.Launched.IsZero() && len(d.Plan.Manifest.Env) == 0
+	return !i.LiveSince.IsZero() || neverAsked
+}
+
+// noArchive says that a final backup does not come, and what to try.
+func (i Instance) noArchive() string {
+	const try = "Nothing is taken away until it comes. Look at its log; or give its state up by name, and it is lost."
+	switch {
+	case !i.Stopped.IsZero():
+		return "its machine is off, and its final backup did not come. " + try
+	case i.Enrolled.IsZero():
+		return "it never reported, and may hold what visitors wrote. " + try
+	case i.Report != nil && i.Report.End != nil && i.Report.End.Detail != "":
+		return "its final backup did not come: " + i.Report.End.Detail + ". " + try
+	}
+	return "its final backup did not come. " + try
+}
+
+// DiscardState gives up the state of an instance whose final backup does not come, so
+// that it can be taken away. name must be the instance's id.
+func (c *Console) DiscardState(ctx context.Context, a Actor, instance, name string) error {
+	err := c.store.Update(ctx, func(tx Tx) error {
+		i, e, err := c.instanceFor(tx, a, Manage, instance)
+		if err != nil {
+			return err
+		}
+		if err := sameName("name", i.ID, name); err != nil {
+			return err
+		}
+		switch {
+		case i.Archive != nil:
+			return &ConflictError{"its state is archived and verified; there is nothing to give up"}
+		case i.State != InstanceEnding:
+			return &ConflictError{fmt.Sprintf("%s is %s, and not waiting for its final backup; end its event first", i.ID, i.State)}
+		}
+		i.Discarded, i.Due, i.Failure = a.ID, c.now(), ""
+		return errors.Join(put(tx, i), c.audit(tx, a, verbDiscard, "event/"+e.ID, "gave up the state of "+i.ID))
+	})
+	if err == nil {
+		c.nudge()
+	}
+	return err
+}
+
+// PurgeEvent removes the archives of an event that is over. name must be its name.
+func (c *Console) PurgeEvent(ctx context.Context, a Actor, id, name string) (Event, error) {
+	e, err := c.step(ctx, a, id, func(tx Tx, e *Event) error {
+		if err := sameName("name", e.Name, name); err != nil {
+			return err
+		}
+		if err := e.may(stepPurge); err != nil {
+			return err
+		}
+		e.PurgeAt = c.now() // from here on it is gone through with, also after a kill
+		return c.audit(tx, a, verbPurge, "event/"+e.ID, "purged "+e.Name)
+	})
+	if err != nil {
+		return Event{}, err
+	}
+	return c.purge(ctx, e.ID)
+}
+
+// purge removes the archives of an event whose PurgeAt has come, and then writes down
+// that they are gone.
+func (c *Console) purge(ctx context.Context, id string) (e Event, err error) {
+	var all []Instance
+	err = c.store.View(ctx, func(tx Tx) error { all, err = instancesOf(tx, id); return err })
+	for k := 0; k < len(all) && err == nil; k++ {
+		err = c.removeArchives(ctx, all[k].ID)
+	}
+	if err != nil {
+		return Event{}, fmt.Errorf("purge: %w", err)
+	}
+	err = c.store.Update(ctx, func(tx Tx) error {
+		if e, err = get[Event](tx, id); err != nil || e.State == EventPurged {
+			return err
+		}
+		if err := e.take(stepPurge); err != nil {
+			return err
+		}
+		c.tellState(&e)
+		e.Due = e.nextDue()
+		return put(tx, e)
+	})
+	return e, err
+}
+
+// removeArchives removes what the vault has of an instance.
+func (c *Console) removeArchives(ctx context.Context, instance string) error { return nil }
+
+// A Receipt says what became of everything that was made for an event.
+type Receipt struct {
+	Event     Event
+	Instances []ReceiptLine
+}
+
+// A ReceiptLine is one instance of a receipt.
+type ReceiptLine struct {
+	Instance Instance
+	Title    string // of its deployment
+	Gone     bool   // proven gone
+	State    string // a sentence: archived and verified, had none, discarded by …
+}
+
+// Receipt tells, for an event that ended, how far that is.
+func (c *Console) Receipt(ctx context.Context, a Actor, event string) (r Receipt, err error) {
+	err = c.store.View(ctx, func(tx Tx) error {
+		r = Receipt{}
+		if r.Event, err = c.event(tx, a, See, event); err != nil {
+			return err
+		}
+		deployments, err := list[Deployment](tx, Query{Parent: r.Event.ID})
+		if err != nil {
+			return err
+		}
+		for _, d := range deployments {
+			some, err := instancesIn(tx, d)
+			if err != nil {
+				return err
+			}
+			for _, i := range some {
+				line := ReceiptLine{Title: d.Title, Gone: i.State.Over(), State: i.stateBecame(d, r.Event)}
+				i.TokenHash, i.Nonce, i.Key = nil, nil, nil
+				line.Instance = i
+				r.Instances = append(r.Instances, line)
+			}
+		}
+		return nil
+	})
+	return r, err
+}
+
+// stateBecame says in a sentence what became of an instance's state.
+func (i Instance) stateBecame(d Deployment, e Event) string {
+	switch {
+	case !d.HasState():
+		return "This app keeps nothing that visitors write."
+	case i.Archive != nil && e.State == EventPurged:
+		return fmt.Sprintf("It was archived as %s, and removed.", i.Archive.Name)
+	case i.Archive != nil:
+		return fmt.Sprintf("Archived as %s, read back and verified.", i.Archive.Name)
+	case i.Discarded != "":
+		return "Given up by name, and lost."
+	case i.State == InstanceLost:
+		return "Its machine went away before its final backup came. What it had sent before is kept."
+	case !i.State.Over():
+		return "Not archived yet."
+	}
+	return "It was never live: nothing was written, and nothing is archived."
+}

@@ -1,0 +1,174 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	mostAtOnce = 8                      // launches and ends that are under way
+	breather   = 200 * time.Millisecond // between two looks, so that a flood of changes costs little
+	holdOff    = 5 * time.Second        // until what could not be written down is tried again
+	mostDue    = 200                    // records that are looked at in one go
+)
+
+// A reconciler brings what is wanted and what the clouds have together. Its look is
+// called by one goroutine; what calls a cloud or a webhook runs beside it.
+type reconciler struct {
+	c     *Console
+	slots chan struct{}
+	jobs  sync.WaitGroup
+
+	mu    sync.Mutex           // guards what follows
+	busy  map[string]bool      // what a job is about
+	after map[string]time.Time // what failed here is not looked at before then
+
+	polled  map[string]time.Time // when each cloud was asked last
+	missing map[string]time.Time // since when an instance's machine is not listed
+	strange map[string]time.Time // since when a machine without an instance is
+	started time.Time
+}
+
+func newReconciler(c *Console) *reconciler {
+	return &reconciler{c: c, slots: make(chan struct{}, mostAtOnce), busy: map[string]bool{}, after: map[string]time.Time{},
+		polled: map[string]time.Time{}, missing: map[string]time.Time{}, strange: map[string]time.Time{}, started: c.now()}
+}
+
+// reconcile brings what is wanted and what the clouds have together, until ctx ends. It
+// goes by what is due, and each step is written down before and after, so that a kill at
+// any moment only has it done again.
+func (c *Console) reconcile(ctx context.Context) error {
+	r := newReconciler(c)
+	defer r.jobs.Wait()
+	for {
+		changed := c.store.Changed() // before the look, so that nothing is missed
+		next := r.look(ctx)
+		if !r.wait(ctx, changed, next) {
+			return nil
+		}
+	}
+}
+
+// wait waits until next, or a moment after something changed; false: ctx ended.
+func (r *reconciler) wait(ctx context.Context, changed <-chan struct{}, next time.Duration) bool {
+	alarm := time.NewTimer(max(next, breather))
+	defer alarm.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-alarm.C:
+		return true
+	case <-changed:
+	case <-r.c.wake:
+	}
+	calm := time.NewTimer(breather)
+	defer calm.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-calm.C:
+		return true
+	}
+}
+
+// look does all that is due, and returns how long until something else is.
+func (r *reconciler) look(ctx context.Context) time.Duration {
+	next := r.pollClouds(ctx)
+	for _, kind := range []struct {
+		kind Kind
+		step func(context.Context, string) error
+	}{{KindEvent, r.stepEvent}, {KindInstance, r.stepInstance}} {
+		due, err := r.due(ctx, kind.kind)
+		if err != nil {
+			r.c.log.Error("look at what is due", "err", err)
+			return holdOff
+		}
+		for _, rec := range due {
+			if wait := rec.Due.Sub(r.c.now()); wait > 0 {
+				next = min(next, wait)
+				break
+			}
+			if !r.start(ctx, string(kind.kind)+"/"+rec.ID, func(ctx context.Context) error { return kind.step(ctx, rec.ID) }) {
+				return next // one that ends has it looked again
+			}
+		}
+	}
+	return next
+}
+
+// due are the records of a kind that nothing is done about yet, the first due first.
+func (r *reconciler) due(ctx context.Context, kind Kind) (free []Record, err error) {
+	err = r.c.store.View(ctx, func(tx Tx) error {
+		all, err := tx.List(Query{Kind: kind, Due: farFuture, Limit: mostDue})
+		free = all[:0]
+		now := r.c.now()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, rec := range all {
+			what := string(kind) + "/" + rec.ID
+			if !r.busy[what] && !r.after[what].After(now) {
+				free = append(free, rec)
+			}
+		}
+		return err
+	})
+	return free, err
+}
+
+// farFuture is after everything that is ever due.
+var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// start does something beside; false: too much is under way.
+func (r *reconciler) start(ctx context.Context, what string, do func(context.Context) error) bool {
+	select {
+	case r.slots <- struct{}{}:
+	default:
+		return false
+	}
+	r.mu.Lock()
+	r.busy[what] = true
+	r.mu.Unlock()
+	r.jobs.Go(func() {
+		err := do(ctx)
+		r.mu.Lock()
+		delete(r.busy, what)
+		delete(r.after, what)
+		if err != nil && ctx.Err() == nil {
+			r.c.log.Error("reconcile", "what", what, "err", err)
+			r.after[what] = r.c.now().Add(holdOff)
+		}
+		r.mu.Unlock()
+		<-r.slots
+		r.c.nudge()
+	})
+	return true
+}
+
+// stepEvent does what is due of an event.
+func (r *reconciler) stepEvent(ctx context.Context, id string) error {
+	var e Event
+	err := r.c.store.Update(ctx, func(tx Tx) (err error) {
+		if e, err = get[Event](tx, id); err != nil {
+			return err
+		}
+		if err := r.c.advance(tx, &e); err != nil {
+			return err
+		}
+		e.Due = e.nextDue()
+		return put(tx, e)
+	})
+	if err != nil {
+		return fmt.Errorf("advance event %s: %w", id, err)
+	}
+	if len(e.Messages) > 0 && !e.Messages[0].Due.After(r.c.now()) {
+		if err := r.c.deliver(ctx, e); err != nil {
+			return err
+		}
+	}
+	if e.State == EventArchived && !e.PurgeAt.IsZero() && !e.PurgeAt.After(r.c.now()) {
+		_, err = r.c.purge(ctx, id)
+	}
+	return err
+}
