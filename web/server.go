@@ -47,7 +47,9 @@ type Server struct {
 	routes    []route
 	openapi   []byte
 	handler   http.Handler
-	claimed   atomic.Bool // once it is, it stays so
+	claimed   atomic.Bool     // once it is, it stays so
+	leaving   context.Context // of streams: it ends when the console stops
+	leave     context.CancelFunc
 }
 
 // New makes a server; it listens to nothing yet.
@@ -70,6 +72,7 @@ func New(opts Options) (*Server, error) {
 	if s.openapi, err = document(s.routes, opts.Version); err != nil {
 		return nil, fmt.Errorf("write the document of the API: %w", err)
 	}
+	s.leaving, s.leave = context.WithCancel(context.Background())
 	s.handler = s.build()
 	return s, nil
 }

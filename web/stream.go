@@ -46,6 +46,7 @@ func (s *Server) follow(c *gin.Context) {
 	}
 	ctx, cancel := context.WithCancelCause(c.Request.Context())
 	var beating sync.WaitGroup
+	defer context.AfterFunc(s.leaving, func() { cancel(nil) })()
 	defer func() {
 		cancel(nil)
 		beating.Wait()
