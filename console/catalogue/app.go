@@ -10,7 +10,8 @@ import (
 	"popup/userdata"
 )
 
-// An App is what can be launched from a catalogue.
+// An App is what can be launched from a catalogue. What it holds is shared, and not to
+// be changed.
 type App struct {
 	// Loaded is the manifest as it is launched: what lies beside it in a repository of
 	// many apps is written out.

@@ -27,7 +27,7 @@ const (
 	maxBytes = 256 << 20
 	maxFiles = 50_000
 	maxApps  = 1000
-	retained = 50 // commits that can be told apart
+	retained = 50 // commits, that Diff can tell apart
 )
 
 const defaultSchedule = "@every 5m"
@@ -46,6 +46,8 @@ type Options struct {
 	Schedule   string           // when Source is looked at; empty: @every 5m
 	Log        *slog.Logger     // nil: nothing is logged
 	Now        func() time.Time // nil: time.Now
+
+	retain int // commits that are kept; 0: retained
 }
 
 // A Catalogue is the apps of one source. Its methods may be called from several goroutines.
@@ -57,7 +59,7 @@ type Catalogue struct {
 	inspecting chan struct{} // holds one token for each Inspect that may still begin
 
 	syncing sync.Mutex
-	files   sync.RWMutex // read by those who read what the publisher keeps, held by who removes it
+	files   sync.RWMutex // read-held by who reads a commit that is kept, and held by who removes some
 	mu      sync.RWMutex // guards what follows
 	shown   edition
 }
@@ -110,7 +112,7 @@ func (c *Catalogue) open() (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	c.publisher, err = datasync.OpenPublisher(dir, datasync.PublisherOptions{Retain: retained, Share: true, Now: c.opts.Now})
+	c.publisher, err = datasync.OpenPublisher(dir, datasync.PublisherOptions{Retain: cmp.Or(c.opts.retain, retained), Share: true, Now: c.opts.Now})
 	if err != nil {
 		return err
 	}
@@ -158,11 +160,13 @@ func (c *Catalogue) Sync(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("follow the catalogue: %w", err)
 	}
-	if !changed {
-		return nil
+	if changed {
+		if err := c.syncer.Publish(rev); err != nil {
+			return fmt.Errorf("follow the catalogue: %w", err)
+		}
 	}
-	if err := c.syncer.Publish(rev); err != nil {
-		return fmt.Errorf("follow the catalogue: %w", err)
+	if !changed && c.Commit() == string(rev) {
+		return nil
 	}
 	c.opts.Log.Info("the catalogue changed", "repo", c.from.String(), "commit", rev.Short())
 	if err := c.reload(ctx); err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,7 +190,7 @@ func TestBrokenManifestKeepsTheOldVersion(t *testing.T) {
 	syncNow(t, c)
 	first := s.Head()
 	second := s.Commit(map[string]string{"one/app.yaml": page("one", "colour: red"), "two/app.yaml": page("two", "description: second"), "three/app.yaml": "not: valid"})
-	s.clock = s.clock.Add(time.Hour)
+	s.anHourLater()
 	syncNow(t, c)
 	check := func(c *Catalogue) {
 		t.Helper()
@@ -212,17 +213,17 @@ func TestBrokenManifestKeepsTheOldVersion(t *testing.T) {
 	}
 	check(c)
 	check(s.open(t)) // after a restart
-	for i := range retained + 2 {
+	for i := range kept + 2 {
 		s.Commit(map[string]string{"two/app.yaml": page("two", fmt.Sprintf("description: the %dth", i))})
-		s.clock = s.clock.Add(time.Hour)
+		s.anHourLater()
 		syncNow(t, c)
 	}
 	if one := appOf(t, c, "one"); one.Commit != first {
 		t.Errorf("one is of %s; want %s", one.Commit, first)
 	}
 	commits, err := c.Commits()
-	if err != nil || len(commits) > retained+1 || !slices.Contains(commits, first) || slices.Contains(commits, second) {
-		t.Errorf("keeps %d commits, %v; want %d, the first among them", len(commits), err, retained+1)
+	if err != nil || len(commits) > kept+1 || !slices.Contains(commits, first) || slices.Contains(commits, second) {
+		t.Errorf("keeps %d commits, %v; want %d, the first among them", len(commits), err, kept+1)
 	}
 	s.Commit(map[string]string{"one/app.yaml": page("one"), "three/app.yaml": page("three")})
 	syncNow(t, c)
@@ -324,6 +325,42 @@ func TestRun(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v", err)
 	}
+}
+
+// Whoever reads is not in the way of what is followed and removed.
+func TestReadersMeanwhile(t *testing.T) {
+	s := newShelf(t, map[string]string{"one/app.yaml": page("one", "screenshots: [shot.svg]"), "one/shot.svg": drawn, "two/app.yaml": page("two")})
+	c := s.open(t)
+	syncNow(t, c)
+	first := s.Head()
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if _, err := c.Screenshot("one", "shot.svg"); err != nil {
+					t.Error(err)
+				}
+				var forgotten *InputError
+				if _, err := c.Diff(t.Context(), first, c.Commit()); err != nil && !errors.As(err, &forgotten) {
+					t.Error(err)
+				}
+				c.Problems()
+			}
+		})
+	}
+	for i := range 2 * kept {
+		s.Commit(map[string]string{"two/app.yaml": page("two", fmt.Sprintf("description: the %dth", i))})
+		s.anHourLater()
+		syncNow(t, c)
+	}
+	close(done)
+	readers.Wait()
 }
 
 func BenchmarkSearch(b *testing.B) {

@@ -54,6 +54,8 @@ type FileChange struct {
 // unique. They are among Commits: what the catalogue showed at some time. Its error is
 // *InputError that names "from" or "to" for a commit that is not.
 func (c *Catalogue) Diff(ctx context.Context, from, to string) (Diff, error) {
+	c.files.RLock()
+	defer c.files.RUnlock()
 	commits, err := c.Commits()
 	if err != nil {
 		return Diff{}, err

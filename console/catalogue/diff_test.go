@@ -56,7 +56,7 @@ func TestDiff(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	if scripts := Of(got.Apps[0].Fields, ConcernScript); len(scripts) != 1 || scripts[0].Old != "./setup.sh" {
+	if scripts := Concerning(got.Apps[0].Fields, ConcernScript); len(scripts) != 1 || scripts[0].Old != "./setup.sh" {
 		t.Errorf("scripts %+v", scripts)
 	}
 	if back, err := c.Diff(t.Context(), to[:8], from[:8]); err != nil || len(back.Apps) != 4 || back.From != to || back.To != from {

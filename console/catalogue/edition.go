@@ -61,13 +61,12 @@ func (c *Catalogue) reload(ctx context.Context) error {
 	return nil
 }
 
-// inCommit calls use with the tree of a commit.
+// inCommit calls use with the tree of a commit. The caller is the one that prunes, or
+// holds c.files.
 func (c *Catalogue) inCommit(commit string, use func(fs.FS) error) (err error) {
 	if c.publisher == nil {
 		return use(apps.ShippedCatalogue())
 	}
-	c.files.RLock()
-	defer c.files.RUnlock()
 	root, err := os.OpenRoot(c.publisher.Path(datasync.Revision(commit)))
 	if err != nil {
 		return err

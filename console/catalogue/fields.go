@@ -42,8 +42,8 @@ type FieldChange struct {
 	Concern Concern `json:"concern,omitempty"`
 }
 
-// Of are the changes of one concern.
-func Of(changes []FieldChange, concern Concern) []FieldChange {
+// Concerning are the changes of one concern.
+func Concerning(changes []FieldChange, concern Concern) []FieldChange {
 	return slices.DeleteFunc(slices.Clone(changes), func(c FieldChange) bool { return c.Concern != concern })
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 	"popup/internal/guard"
 	"popup/internal/testutil"
 )
+
+// kept is how many commits are kept in these tests.
+const kept = 5
 
 // page is an app.yaml of a page of plain files, with more lines.
 func page(id string, more ...string) string {
@@ -27,7 +31,7 @@ type shelf struct {
 	server *testutil.GitServer
 	url    string
 	dir    string
-	clock  time.Time
+	ahead  atomic.Int64 // how far its clock is
 }
 
 func newShelf(t *testing.T, files map[string]string) *shelf {
@@ -35,13 +39,16 @@ func newShelf(t *testing.T, files map[string]string) *shelf {
 	repo := testutil.NewRepo(t)
 	repo.Commit(files)
 	server := testutil.NewGitServer(t, filepath.Dir(repo.Dir))
-	return &shelf{GitRepo: repo, server: server, url: server.URL + "/upstream", dir: t.TempDir(), clock: time.Now()}
+	return &shelf{GitRepo: repo, server: server, url: server.URL + "/upstream", dir: t.TempDir()}
 }
+
+// anHourLater sets the clock.
+func (s *shelf) anHourLater() { s.ahead.Add(int64(time.Hour)) }
 
 // open opens the catalogue as a console does that was started again.
 func (s *shelf) open(t *testing.T) *Catalogue {
 	t.Helper()
-	return openCatalogue(t, Options{Source: s.url, Dir: s.dir, Now: func() time.Time { return s.clock }})
+	return openCatalogue(t, Options{Source: s.url, Dir: s.dir, retain: kept, Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) }})
 }
 
 func openCatalogue(t *testing.T, opts Options) *Catalogue {

@@ -121,6 +121,8 @@ func onlyWithin(style string) bool {
 // Screenshot reads a picture that the app's manifest names. Its error is *NotFoundError
 // where that names no such one.
 func (c *Catalogue) Screenshot(id apps.AppID, name string) (picture Picture, err error) {
+	c.files.RLock()
+	defer c.files.RUnlock()
 	app, err := c.App(id)
 	if err != nil {
 		return Picture{}, err
