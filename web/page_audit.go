@@ -1,0 +1,99 @@
+package web
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"popup/console"
+	"popup/templates"
+)
+
+// An auditPage is what was done, newest first.
+type auditPage struct {
+	Heading     string
+	Log         []auditLine
+	First, Next string // pages; empty: there is none
+}
+
+// An auditLine is one thing that was done.
+type auditLine struct {
+	At                                  *moment
+	Actor, Action, Object, Path, Detail string
+}
+
+// auditRows is how many entries a page lists.
+const auditRows = 100
+
+func (s *Server) pageAudit(c *gin.Context) { s.showAudit(c, console.Event{}) }
+
+func (s *Server) pageEventAudit(c *gin.Context) {
+	e, err := s.console.Event(c, s.actor(c), c.Param("id"))
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.showAudit(c, e)
+}
+
+// showAudit shows the log of an event, or of everything.
+func (s *Server) showAudit(c *gin.Context, e console.Event) {
+	before, err := number(c, "before", 0, 1<<62)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	log, err := s.console.AuditLog(c, s.actor(c), e.ID, before, auditRows)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	v := view{name: templates.ConsoleAudit, title: "Audit", section: sectionConsole, tab: tabAudit}
+	page := auditPage{Heading: "Audit", Log: s.auditLines(c, log, zoneOf(e.Zone))}
+	path := "/audit"
+	if e.ID != "" {
+		page.Heading, path = "What happened to "+e.Title, eventPath(e.Name)+"/audit"
+		v.title, v.section, v.tab = page.Heading, sectionEvents, ""
+	}
+	if before > 0 {
+		page.First = path
+	}
+	if len(log) == auditRows {
+		page.Next = path + "?before=" + strconv.FormatInt(log[len(log)-1].Seq, 10)
+	}
+	v.data = page
+	s.show(c, v)
+}
+
+// auditLines shows entries, with people by their names where who looks may know them.
+func (s *Server) auditLines(c *gin.Context, log []console.AuditEntry, zone *time.Location) []auditLine {
+	actor := s.actor(c)
+	names := map[string]string{actor.ID: cmp.Or(actor.Name, actor.ID), console.System.ID: console.System.Name}
+	if people, err := s.console.People(c, actor); err == nil { // whoever may not, sees ids
+		for _, p := range people {
+			names[p.ID] = cmp.Or(p.Display, p.Name)
+		}
+	}
+	lines := make([]auditLine, 0, len(log))
+	for _, e := range log {
+		line := auditLine{At: at(e.At, now(), zone), Actor: cmp.Or(names[e.Actor], e.Actor, "somebody"), Action: e.Action, Object: e.Object, Detail: e.Detail}
+		kind, id, _ := strings.Cut(e.Object, " ")
+		switch console.Kind(kind) {
+		case console.KindEvent:
+			line.Path = eventPath(id)
+		case console.KindInstance:
+			line.Path = instancePath(id)
+		case console.KindOperation:
+			line.Path = operationPath(id)
+		case console.KindPerson:
+			if names[id] != "" {
+				line.Object = names[id]
+			}
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}

@@ -1,0 +1,249 @@
+package web
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"popup/console"
+	"popup/templates"
+)
+
+// An eventPageData is the page of an event.
+type eventPageData struct {
+	Path, Title string
+	Chip        chip
+	Ends        string
+	Trouble     string
+	Reminder    string
+	Frozen      bool
+	Operations  []pathText // under way
+	Deployments []deploymentCard
+	AddPath     string // where an app is added; empty: none may be
+	Share       *share
+	Archives    []archiveLine
+	// ArchivesPath is all of them as one file; empty where there is none, or one.
+	ArchivesPath  string
+	ReceiptPath   string
+	Manage        bool // its dates, its links, freezing it
+	Dates, More   []field
+	MoreOpen      bool
+	Zones         []string
+	Links         []linkLine
+	NewLink       field
+	Confirmations []confirmation
+	Problems      []fieldProblem
+	Log           []auditLine
+	LogPath       string
+}
+
+// A share is how an event is handed on.
+type share struct {
+	Copy     copyable
+	QR, File string
+}
+
+// A deploymentCard is an app of an event, and its machines.
+type deploymentCard struct {
+	Mark       appMark
+	Title, App string
+	From       *sourceLink // where the code comes from
+	Instances  []instanceLine
+	More       *pathText // those that are not shown
+}
+
+// An instanceLine is one machine of a deployment.
+type instanceLine struct {
+	Title, Path, Address string
+	Chip                 chip
+	Why                  string
+}
+
+// An archiveLine is a backup that can be fetched.
+type archiveLine struct {
+	Title, Size, Files, Path string
+	Taken                    *moment
+	Final                    bool
+}
+
+// A linkLine is a helper's link.
+type linkLine struct {
+	Title, Path string
+	Created     *moment
+}
+
+// mostMachines of one deployment are shown on its event's page.
+const mostMachines = 12
+
+func (s *Server) pageEvent(c *gin.Context) { s.showEventPage(c, eventForm{}, 0) }
+
+// An eventForm is what was given on an event's page, and what is wrong with it.
+type eventForm struct {
+	dates  map[string]string // by field
+	link   string
+	grave  string // which confirmation was tried
+	errors []console.FieldError
+}
+
+// showEventPage shows an event, with what was given and is wrong.
+func (s *Server) showEventPage(c *gin.Context, given eventForm, status int) {
+	actor := s.actor(c)
+	e, err := s.console.Event(c, actor, c.Param("id"))
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	page := s.eventFrame(e, now())
+	if err := s.fillEvent(c, actor, e, &page); err != nil {
+		s.fail(c, err)
+		return
+	}
+	if manages(actor, e) {
+		page.Manage = !e.State.Over()
+		page.Confirmations = s.eventConfirmations(c, e)
+		page.Dates, page.More = dateFields(e, given.dates)
+		page.Zones = zones
+		page.NewLink = field{Name: "title", Label: "Who is it for?", Value: given.link, Required: true, Hint: "A name that tells you whose it is."}
+		page.explain(given)
+	}
+	s.show(c, view{name: templates.ConsoleEvent, status: status, title: e.Title, section: sectionEvents, stream: following(e.ID), data: page})
+}
+
+// manages says whether a page offers what changes an event; the console decides it.
+func manages(a console.Actor, e console.Event) bool {
+	return !a.Reads && (a.Role == console.RoleOwner || a.Role == console.RoleOrganiser && e.Owner == a.ID)
+}
+
+func (s *Server) eventFrame(e console.Event, now time.Time) eventPageData {
+	page := eventPageData{Path: eventPath(e.Name), Title: e.Title, Chip: eventChips[e.State], Ends: endsWords(e, now),
+		Trouble: e.Stuck, Frozen: e.State == console.EventFrozen}
+	if e.State.Over() {
+		page.ReceiptPath = page.Path + "/receipt"
+	}
+	if e.State != console.EventDraft && e.State != console.EventPurged {
+		public := s.opts.URL + publicPath(e.Name)
+		page.Share = &share{Copy: copyable{ID: "public", Text: public, What: "the address", Link: true}, QR: publicPath(e.Name) + "/qr.svg", File: e.Name + ".svg"}
+	}
+	return page
+}
+
+func publicPath(name string) string { return "/e/" + url.PathEscape(name) }
+
+// fillEvent looks up what belongs to an event.
+func (s *Server) fillEvent(c *gin.Context, a console.Actor, e console.Event, page *eventPageData) error {
+	deployments, err := s.console.Deployments(c, a, e.ID)
+	if err != nil {
+		return err
+	}
+	instances, err := s.console.Instances(c, a, console.InstanceQuery{Event: e.ID, Limit: 500})
+	if err != nil {
+		return err
+	}
+	page.Archives = archiveLines(e, instances.Instances)
+	for _, d := range deployments {
+		page.Deployments = append(page.Deployments, s.deploymentCard(d, instances.Instances))
+	}
+	if manages(a, e) && !e.State.Over() {
+		page.AddPath = "/apps?" + url.Values{"event": {e.Name}}.Encode()
+	}
+	if public, err := s.console.PublicEvent(c, e.Name); err == nil {
+		page.Reminder = public.Reminder
+	}
+	operations, err := s.console.Operations(c, a, e.ID)
+	if err != nil {
+		return err
+	}
+	for _, o := range operations {
+		if o.State == console.OperationRunning {
+			page.Operations = append(page.Operations, pathText{operationPath(o.ID), operationWords(o)})
+		}
+	}
+	if !manages(a, e) {
+		return nil
+	}
+	return s.fillManaged(c, a, e, page)
+}
+
+// fillManaged looks up what only who manages an event sees.
+func (s *Server) fillManaged(c *gin.Context, a console.Actor, e console.Event, page *eventPageData) error {
+	links, err := s.console.Links(c, a, e.ID)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		page.Links = append(page.Links, linkLine{l.Title, page.Path + "/links/" + url.PathEscape(l.ID) + "/remove", at(l.Created, now(), zoneOf(e.Zone))})
+	}
+	log, err := s.console.AuditLog(c, a, e.ID, 0, 8)
+	if err != nil {
+		return err
+	}
+	page.Log = s.auditLines(c, log, zoneOf(e.Zone))
+	page.LogPath = page.Path + "/audit"
+	return nil
+}
+
+// archiveLines are the final backups of an event, which were verified.
+func archiveLines(e console.Event, instances []console.InstanceView) (lines []archiveLine) {
+	for _, i := range instances {
+		if a := i.Archive; a != nil && e.State != console.EventPurged {
+			lines = append(lines, archiveLine{Title: i.Title, Size: size(a.Size), Files: counted(int64(a.Files), "file", "files"),
+				Taken: at(a.Taken, now(), zoneOf(e.Zone)), Final: a.Final, Path: archivePath(*a)})
+		}
+	}
+	return lines
+}
+
+// archivePath is where an archive is fetched.
+func archivePath(a console.Archive) string {
+	return "/api/v1/instances/" + url.PathEscape(a.Instance) + "/archives/" + url.PathEscape(a.Name)
+}
+
+// deploymentCard shows an app of an event with those of the instances that are its own.
+func (s *Server) deploymentCard(d console.Deployment, instances []console.InstanceView) deploymentCard {
+	card := deploymentCard{Mark: s.markOf(d.App, d.Plan.Manifest.Name), Title: d.Title, App: cmp.Or(d.Plan.Manifest.Name, string(d.App))}
+	from := linkSource(d.Plan.Service)
+	card.From = &from
+	if card.App == card.Title {
+		card.App = "Code"
+	}
+	more := 0
+	for _, i := range instances {
+		if i.Deployment != d.ID || i.State.Over() && d.Count > 0 && i.State != console.InstanceGone {
+			continue
+		}
+		if len(card.Instances) == mostMachines {
+			more++
+			continue
+		}
+		card.Instances = append(card.Instances, lineOf(i, d.Count))
+	}
+	if more > 0 {
+		card.More = &pathText{"/instances?" + url.Values{"event": {d.Event}, "app": {string(d.App)}}.Encode(), fmt.Sprintf("and %s more", thousands(int64(more)))}
+	}
+	return card
+}
+
+func lineOf(i console.InstanceView, of int) instanceLine {
+	line := instanceLine{Title: i.Title, Path: instancePath(i.ID), Chip: healthChips[i.Health], Why: i.Why}
+	if of > 1 {
+		line.Title = fmt.Sprintf("%s %d", i.Title, i.Number)
+	}
+	if i.Health == console.HealthLive || i.Health == console.HealthUnhealthy {
+		line.Address = webAddress(i.Address)
+	}
+	return line
+}
+
+// operationWords says what is under way.
+func operationWords(o console.Operation) string {
+	switch o.Verb {
+	case "launch":
+		return counted(int64(len(o.Instances)), "machine is", "machines are") + " coming up: watch"
+	case "end":
+		return "It is ending: see how far that is"
+	}
+	return spoken(o.Verb + " is under way")
+}
