@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -224,70 +223,6 @@ func TestAddressesThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
-}
-
-// No way leads a console inside: not the address, not a redirect, not what a manifest names.
-func TestInspectStaysOutside(t *testing.T) {
-	c := openCatalogue(t, Options{Dial: outside()})
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.3:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	inside := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("inside was asked for %s", r.URL) })}
-	go inside.Serve(listener)
-	t.Cleanup(func() { inside.Close() })
-	at := listener.Addr().String()
-	const refused = "an address inside this network, which a console does not fetch from"
-	for address, want := range map[string]string{
-		"http://" + at + "/x":                   "127.0.0.3 is " + refused,
-		"http://169.254.169.254/latest":         "169.254.169.254 is " + refused,
-		"http://[::1]/x":                        "::1 is " + refused,
-		"git@10.0.0.1:x":                        "10.0.0.1 is " + refused,
-		"ssh://127.0.0.3/x":                     "127.0.0.3 is " + refused,
-		"ssh://git@[fd00:ec2::254]:2222/x":      refused,
-		"https://0.0.0.0/x":                     refused,
-		"https://[::ffff:169.254.169.254]/x.gi": refused,
-	} {
-		_, err := c.Inspect(t.Context(), address)
-		var input *InputError
-		if !errors.As(err, &input) || input.Field != "repository" || !strings.Contains(input.Message, want) || !strings.Contains(input.Try, "everybody can reach") {
-			t.Errorf("%s: %v; want %q", address, err, want)
-		}
-	}
-	for to, want := range map[string]string{
-		"http://169.254.169.254/info/refs?service=git-upload-pack": "169.254.169.254 is " + refused,
-		"http://" + at + "/git-upload-pack":                        refused,
-		"file:///etc/passwd":                                       `redirects to a "file" address`,
-	} {
-		server := testutil.NewGitServer(t, t.TempDir())
-		server.Answer(func(w http.ResponseWriter, r *http.Request) {
-			if _, tail, ok := strings.Cut(to, "/info/refs"); ok && !strings.HasSuffix(r.URL.Path, "/info/refs") {
-				http.Redirect(w, r, strings.Replace(to, "/info/refs"+tail, "/git-upload-pack", 1), http.StatusTemporaryRedirect)
-				return
-			}
-			http.Redirect(w, r, to, http.StatusTemporaryRedirect)
-		})
-		if _, err := c.Inspect(t.Context(), server.URL+"/x"); !errors.As(err, new(*InputError)) || !strings.Contains(err.Error(), want) {
-			t.Errorf("redirected to %s: %v; want %q", to, err, want)
-		}
-	}
-	for lines, want := range map[string]string{
-		"service:\n  repository: http://" + at + "/x":                         "its app.yaml names the code in http://" + at + "/x, and that cannot be looked at: 127.0.0.3 is " + refused,
-		"data:\n  mount: d\n  repository: http://169.254.169.254/x":           "its app.yaml names the data in http://169.254.169.254/x, and that cannot be looked at: 169.254.169.254 is " + refused,
-		"data:\n  mount: d\n  source: https\n  url: https://" + at + "/x.zip": refused,
-	} {
-		_, url := served(t, map[string]string{"app.yaml": page("x", lines), "index.html": ""})
-		if _, err := c.Inspect(t.Context(), url); !errors.As(err, new(*InputError)) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v; want %q", lines, err, want)
-		}
-	}
-	repo, url := served(t, map[string]string{"app.yaml": page("x"), "index.html": "", ".gitmodules": "[submodule \"m\"]\n\tpath = m\n\turl = http://" + at + "/m\n"})
-	repo.Git("update-index", "--add", "--cacheinfo", "160000,"+repo.Head()+",m")
-	repo.Git("commit", "-q", "-m", "module")
-	if _, err := c.Inspect(t.Context(), url); !errors.As(err, new(*InputError)) || !strings.Contains(err.Error(), refused) {
-		t.Errorf("a submodule inside: %v", err)
-	}
-	noLeftovers(t, c)
 }
 
 func TestInspectProblems(t *testing.T) {
