@@ -47,6 +47,7 @@ type Console struct {
 	log   *slog.Logger
 	now   func() time.Time
 	fleet *fleet
+	door  *door
 	wake  chan struct{} // holds one when the reconciler has something to look at
 }
 
@@ -67,7 +68,7 @@ func New(ctx context.Context, opts Options) (*Console, error) {
 	if opts.Clouds[opts.Cloud] == nil {
 		return nil, fmt.Errorf("open the console: there is no cloud %q", opts.Cloud)
 	}
-	c := &Console{opts: opts, store: opts.Store, log: opts.Log, now: opts.Now, wake: make(chan struct{}, 1)}
+	c := &Console{opts: opts, store: opts.Store, log: opts.Log, now: opts.Now, wake: make(chan struct{}, 1), door: newDoor()}
 	fleet, err := newFleet(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open the console: %w", err)

@@ -62,6 +62,9 @@ func TestKeysOfTwoWhoStartAtOnce(t *testing.T) {
 			t.Fatal("two that made the key file at once have different keys")
 		}
 	}
+	if err := makeKey(path); err != nil || !bytes.Equal(openKeys(t, path).Derive("x"), derived[0]) {
+		t.Errorf("who comes later replaces the key file: %v", err)
+	}
 }
 
 func TestOpenKeysRefuses(t *testing.T) {

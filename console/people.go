@@ -2,106 +2,103 @@ package console
 
 import (
 	"context"
-	"time"
+	"errors"
+	"fmt"
+	"strings"
 )
-
-// Kinds of what has to do with people.
-const (
-	KindPerson  Kind = "person"
-	KindSession Kind = "session"
-	KindToken   Kind = "token"
-	KindLink    Kind = "link"
-)
-
-// A Person may sign in.
-type Person struct {
-	ID       string    `json:"id"`
-	Name     string    `json:"name"` // what they sign in with
-	Display  string    `json:"display,omitempty"`
-	Email    string    `json:"email,omitempty"`
-	Role     Role      `json:"role"`
-	Disabled bool      `json:"disabled,omitempty"`
-	Password string    `json:"password,omitempty"` // argon2id; empty: they sign in some other way
-	Subject  string    `json:"subject,omitempty"`  // of an OpenID provider: issuer and subject
-	Created  time.Time `json:"created"`
-	Seen     time.Time `json:"seen,omitzero"`
-}
-
-// A NewPerson is what is given to make one.
-type NewPerson struct {
-	Name     string `json:"name"`
-	Display  string `json:"display,omitempty"`
-	Email    string `json:"email,omitempty"`
-	Role     Role   `json:"role,omitempty"`
-	Password string `json:"password,omitempty"` // empty: an invitation link is made
-}
-
-// A Session is what a browser that signed in has.
-type Session struct {
-	Secret  string // for the cookie; only its hash is kept
-	Expires time.Time
-	Person  Person
-}
-
-// Claimed says whether somebody owns this console already. Until then nothing else of it
-// may be answered.
-func (c *Console) Claimed(ctx context.Context) (bool, error) { return false, errNotYet }
-
-// ClaimLink makes the one-time link with which the first owner claims this console, in
-// the place of those made before. A *ConflictError: it was claimed.
-func (c *Console) ClaimLink(ctx context.Context) (string, error) { return "", errNotYet }
-
-// Claim makes the first owner, once, with the secret of the link.
-func (c *Console) Claim(ctx context.Context, secret string, p NewPerson) (Session, error) {
-	return Session{}, errNotYet
-}
-
-// RecoveryLink makes a one-time link with which an owner sets a new password: for
-// whoever has the console's machine. name may be empty where there is one owner.
-func (c *Console) RecoveryLink(ctx context.Context, name string) (string, error) {
-	return "", errNotYet
-}
-
-// Join sets the password of whoever has an invitation or a recovery link, and signs in.
-func (c *Console) Join(ctx context.Context, secret, password string) (Session, error) {
-	return Session{}, errNotYet
-}
-
-// SignIn opens a session. from is the client's address: tries are limited by it and by
-// name. The error for a wrong name and for a wrong password is the same; *BusyError
-// where there were too many tries.
-func (c *Console) SignIn(ctx context.Context, name, password, from string) (Session, error) {
-	return Session{}, errNotYet
-}
-
-// An Identity is what an OpenID provider vouched for.
-type Identity struct{ Issuer, Subject, Email, Name string }
-
-// SignInAs opens a session for whoever an OpenID provider vouched for: a person with
-// that subject, or one that was invited with that email.
-func (c *Console) SignInAs(ctx context.Context, i Identity) (Session, error) {
-	return Session{}, errNotYet
-}
-
-// SignOut ends a session; one that is not there is fine.
-func (c *Console) SignOut(ctx context.Context, secret string) error { return errNotYet }
-
-// ActorOfSession is who has a session's cookie; ErrSignIn where nobody does.
-func (c *Console) ActorOfSession(ctx context.Context, secret string) (Actor, error) {
-	return Actor{}, errNotYet
-}
-
-// ActorOfToken is who has an API token, or a helper's link; ErrSignIn where nobody does.
-func (c *Console) ActorOfToken(ctx context.Context, secret string) (Actor, error) {
-	return Actor{}, errNotYet
-}
 
 // People are all, by name.
-func (c *Console) People(ctx context.Context, a Actor) ([]Person, error) { return nil, errNotYet }
+func (c *Console) People(ctx context.Context, a Actor) (people []Person, err error) {
+	if err := authorise(a, Admin, target{}); err != nil {
+		return nil, err
+	}
+	err = c.store.View(ctx, func(tx Tx) error {
+		people, err = list[Person](tx, Query{})
+		return err
+	})
+	for i, p := range people {
+		people[i] = p.shown()
+	}
+	return people, err
+}
+
+// Me is the person that an actor is.
+func (c *Console) Me(ctx context.Context, a Actor) (p Person, err error) {
+	if err := authorise(a, Account, target{owner: a.ID}); err != nil {
+		return Person{}, err
+	}
+	err = c.store.View(ctx, func(tx Tx) error {
+		p, err = get[Person](tx, a.ID)
+		return err
+	})
+	return p.shown(), err
+}
 
 // AddPerson adds one. invitation is a link to hand on where no password was given.
-func (c *Console) AddPerson(ctx context.Context, a Actor, p NewPerson) (added Person, invitation string, err error) {
-	return Person{}, "", errNotYet
+func (c *Console) AddPerson(ctx context.Context, a Actor, n NewPerson) (added Person, invitation string, err error) {
+	if err := authorise(a, Admin, target{}); err != nil {
+		return Person{}, "", err
+	}
+	var w wrong
+	p := n.person(c.now(), &w)
+	if n.Password != "" {
+		w.check("password", passwordFault(n.Password, p.Name, p.Display, p.Email))
+	}
+	if err := w.err(); err != nil {
+		return Person{}, "", err
+	}
+	how := "with a password"
+	i, link := c.newInvitation(forJoining, p.ID, joiningLasts)
+	if n.Password != "" {
+		link = ""
+		if p.Password, err = c.door.passwords.hash(ctx, n.Password); err != nil {
+			return Person{}, "", err
+		}
+	} else {
+		how = "by a link that works for " + hours(joiningLasts)
+	}
+	err = c.store.Update(ctx, func(tx Tx) error {
+		if _, err := get[Person](tx, p.ID); err == nil {
+			return nil // it was done, and its answer was lost
+		}
+		if err := putPerson(tx, p); err != nil {
+			return err
+		}
+		if p.invited() {
+			if err := i.replace(tx); err != nil {
+				return err
+			}
+		}
+		return c.audit(tx, a, "add person", "person/"+p.ID, fmt.Sprintf("%s, %s, who comes in %s", p.title(), p.Role, how))
+	})
+	if err != nil {
+		return Person{}, "", err
+	}
+	return p.shown(), link, nil
+}
+
+// putPerson writes one whose name and address nobody else has.
+func putPerson(tx Tx, p Person) error {
+	var w wrong
+	people, err := list[Person](tx, Query{})
+	if err != nil {
+		return err
+	}
+	for _, other := range people {
+		if other.ID == p.ID {
+			continue
+		}
+		if other.Name == p.Name {
+			w.add("name", "somebody here is called that already")
+		}
+		if sameEmail(other.Email, p.Email) {
+			w.add("email", "somebody here has that address already")
+		}
+	}
+	if err := w.err(); err != nil {
+		return err
+	}
+	return put(tx, p)
 }
 
 // A PersonChange is what may be changed of a person. Nil: as it is.
@@ -112,74 +109,155 @@ type PersonChange struct {
 	Disabled *bool   `json:"disabled,omitempty"`
 }
 
-// ChangePerson changes one; the last owner stays one.
-func (c *Console) ChangePerson(ctx context.Context, a Actor, id string, change PersonChange) (Person, error) {
-	return Person{}, errNotYet
+// ChangePerson changes one; the last owner stays one. Whoever is no owner may change how
+// they are called.
+func (c *Console) ChangePerson(ctx context.Context, a Actor, id string, change PersonChange) (changed Person, err error) {
+	verb := Admin
+	if id == a.ID && change == (PersonChange{Display: change.Display}) {
+		verb = Account
+	}
+	if err := authorise(a, verb, target{owner: id}); err != nil {
+		return Person{}, err
+	}
+	err = c.store.Update(ctx, func(tx Tx) error {
+		was, err := get[Person](tx, id)
+		if err != nil {
+			return err
+		}
+		p, what, err := change.of(was)
+		if err != nil {
+			return err
+		}
+		changed = p
+		if len(what) == 0 {
+			return nil
+		}
+		if err := keepsAnOwner(tx, was, p); err != nil {
+			return err
+		}
+		if p.Disabled && !was.Disabled {
+			err = errors.Join(endSessions(tx, id, ""), removeInvitations(tx, id))
+		}
+		return errors.Join(err, putPerson(tx, p),
+			c.audit(tx, a, "change person", "person/"+id, fmt.Sprintf("%s: %s", was.title(), strings.Join(what, ", "))))
+	})
+	if err != nil {
+		return Person{}, err
+	}
+	return changed.shown(), nil
 }
 
-// ChangePassword sets one's own, and ends one's other sessions.
+// of is a person with the change, and what that changes.
+func (change PersonChange) of(p Person) (Person, []string, error) {
+	var w wrong
+	var what []string
+	was := p
+	if change.Display != nil {
+		p.setDisplay(*change.Display, &w)
+	}
+	if change.Email != nil {
+		p.setEmail(*change.Email, &w)
+	}
+	if change.Role != nil {
+		p.Role = *change.Role
+		w.check("role", roleFault(p.Role))
+	}
+	if change.Disabled != nil {
+		p.Disabled = *change.Disabled
+	}
+	if p.Display != was.Display {
+		what = append(what, fmt.Sprintf("is shown as %q", p.title()))
+	}
+	if p.Email != was.Email {
+		what = append(what, "has another email address")
+	}
+	if p.Role != was.Role {
+		what = append(what, fmt.Sprintf("%s instead of %s", p.Role, was.Role))
+	}
+	switch {
+	case p.Disabled && !was.Disabled:
+		what = append(what, "disabled")
+	case was.Disabled && !p.Disabled:
+		what = append(what, "enabled")
+	}
+	return p, what, w.err()
+}
+
+// keepsAnOwner refuses a change after which nobody who can sign in owns this console.
+func keepsAnOwner(tx Tx, was, is Person) error {
+	if was.Role != RoleOwner || was.Disabled || is.Role == RoleOwner && !is.Disabled {
+		return nil
+	}
+	others, err := ownersBeside(tx, was.ID)
+	if err == nil && others == 0 {
+		return &ConflictError{fmt.Sprintf("%s is the last owner of this console who can sign in: make somebody else an owner first", was.title())}
+	}
+	return err
+}
+
+// ChangePassword sets one's own, and ends one's other sessions and the links that were
+// made to set it. Tries with a wrong old one are limited.
 func (c *Console) ChangePassword(ctx context.Context, a Actor, old, password string) error {
-	return errNotYet
+	p, err := c.Me(ctx, a)
+	if err != nil {
+		return err
+	}
+	account := "account/" + p.ID // whoever tries to sign in by the name does not count here
+	try, err := c.door.tries.begin(account, account, c.now())
+	if err != nil {
+		return err
+	}
+	was, err := c.personWith(ctx, p.Name, old[:min(len(old), passwordMost+1)])
+	switch {
+	case was.Password == "" && (err == nil || errors.Is(err, ErrWrongPassword)):
+		return &ConflictError{"you sign in by way of a provider, and have no password here"}
+	case errors.Is(err, ErrWrongPassword):
+		return &InputError{[]FieldError{{"old", "is not your password"}}}
+	case err != nil:
+		return err
+	}
+	try.succeeded(c.now())
+	hash, err := c.newPassword(ctx, password, p)
+	if err != nil {
+		return err
+	}
+	return c.store.Update(ctx, func(tx Tx) error {
+		p, err := get[Person](tx, a.ID)
+		if err != nil {
+			return err
+		}
+		if p.Password != was.Password && p.Password != hash || p.Disabled {
+			return &ConflictError{"your password was changed meanwhile; sign in anew"}
+		}
+		p.Password = hash
+		return errors.Join(put(tx, p), endSessions(tx, a.ID, a.Session), removeInvitations(tx, a.ID),
+			c.audit(tx, a, "change password", "person/"+p.ID, fmt.Sprintf("%s changed their password", p.title())))
+	})
 }
 
-// Invite makes a new link for a person who cannot sign in.
-func (c *Console) Invite(ctx context.Context, a Actor, id string) (link string, err error) {
-	return "", errNotYet
-}
-
-// A Token lets a program act as a person.
-type Token struct {
-	ID      string    `json:"id"`
-	Person  string    `json:"person"`
-	Title   string    `json:"title"`
-	Reads   bool      `json:"reads,omitempty"` // it may change nothing
-	Hash    []byte    `json:"hash"`
-	Created time.Time `json:"created"`
-	Expires time.Time `json:"expires"`
-}
-
-// Tokens are one's own.
-func (c *Console) Tokens(ctx context.Context, a Actor) ([]Token, error) { return nil, errNotYet }
-
-// A NewToken is what is given to make one.
-type NewToken struct {
-	Title string `json:"title"`
-	Reads bool   `json:"reads,omitempty"`
-	Days  int    `json:"days,omitempty"` // until it expires; 0: 90; at most 366
-}
-
-// AddToken makes one; its secret is shown this once.
-func (c *Console) AddToken(ctx context.Context, a Actor, n NewToken) (t Token, secret string, err error) {
-	return Token{}, "", errNotYet
-}
-
-// RemoveToken ends one.
-func (c *Console) RemoveToken(ctx context.Context, a Actor, id string) error { return errNotYet }
-
-// A Link lets whoever has it help with one event, until that ends.
-type Link struct {
-	ID      string    `json:"id"`
-	Event   string    `json:"event"`
-	Title   string    `json:"title"`
-	Hash    []byte    `json:"hash"`
-	Created time.Time `json:"created"`
-}
-
-// Links are those of an event.
-func (c *Console) Links(ctx context.Context, a Actor, event string) ([]Link, error) {
-	return nil, errNotYet
-}
-
-// AddLink makes one; its address is shown this once.
-func (c *Console) AddLink(ctx context.Context, a Actor, event, title string) (l Link, address string, err error) {
-	return Link{}, "", errNotYet
-}
-
-// RemoveLink ends one.
-func (c *Console) RemoveLink(ctx context.Context, a Actor, id string) error { return errNotYet }
-
-// AuditLog is what was done, newest first, before the given entry (0: from the newest).
-// event narrows it to what one's own event; owners and viewers see all of it.
-func (c *Console) AuditLog(ctx context.Context, a Actor, event string, before int64, limit int) ([]AuditEntry, error) {
-	return nil, errNotYet
+// forgetPeople removes the sessions, tokens and invitations that are too old, and the
+// links of events that are over: none of these lets anybody in any more.
+func (c *Console) forgetPeople(ctx context.Context) error {
+	return c.store.Update(ctx, func(tx Tx) error {
+		for _, kind := range []Kind{KindSession, KindToken, KindInvitation} {
+			old, err := tx.List(Query{Kind: kind, Due: c.now()}) // the others go the next time
+			if err != nil {
+				return err
+			}
+			for _, r := range old {
+				if err := tx.Delete(kind, r.ID); err != nil {
+					return err
+				}
+			}
+		}
+		links, err := list[Link](tx, Query{})
+		for _, l := range links {
+			e, gerr := get[Event](tx, l.Event)
+			if errors.Is(gerr, ErrNotFound) || gerr == nil && e.State.Over() {
+				gerr = tx.Delete(KindLink, l.ID)
+			}
+			err = errors.Join(err, gerr)
+		}
+		return err
+	})
 }
