@@ -25,7 +25,8 @@ type App struct {
 	Code    wire.Source
 	Content *wire.Source
 
-	flaw error // of what is shown besides
+	text string // what is searched, in lower case
+	flaw error  // of what is shown besides
 }
 
 // readApp reads an app of a commit. Its error is apps.Problems where the manifest is at fault.
@@ -34,7 +35,7 @@ func (c *Catalogue) readApp(folder fs.FS, id apps.AppID, commit string) (App, er
 	if err != nil {
 		return App{}, err
 	}
-	app := App{Written: m, Commit: commit}
+	app := App{Written: m, Commit: commit, text: searched(m)}
 	app.Loaded, app.Origin = c.from.place(m, commit)
 	app.Code, app.Content = sources(app.Loaded, app.Overrides())
 	if m.Icon != "" {

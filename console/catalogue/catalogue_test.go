@@ -367,7 +367,7 @@ func BenchmarkSearch(b *testing.B) {
 	c := &Catalogue{}
 	for i := range 200 {
 		m := apps.Manifest{ID: apps.AppID(fmt.Sprintf("app-%d", i)), Name: "An app", Description: strings.Repeat("words and ", 40)}
-		c.shown.apps = append(c.shown.apps, App{Loaded: apps.Loaded{Manifest: m}})
+		c.shown.apps = append(c.shown.apps, App{Loaded: apps.Loaded{Manifest: m}, text: searched(m)})
 	}
 	for b.Loop() {
 		if len(c.Apps(Query{Text: "words app-7"})) == 0 {

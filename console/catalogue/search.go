@@ -29,11 +29,12 @@ func (c *Catalogue) Apps(q Query) []App {
 }
 
 func (a App) holds(words []string) bool {
-	if len(words) == 0 {
-		return true
-	}
-	text := strings.ToLower(strings.Join(append([]string{string(a.ID), a.Name, a.Description}, a.Keywords...), "\n"))
-	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
+	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(a.text, word) })
+}
+
+// searched is the text of an app that words are looked for in.
+func searched(m apps.Manifest) string {
+	return strings.ToLower(strings.Join(append([]string{string(m.ID), m.Name, m.Description}, m.Keywords...), "\n"))
 }
 
 // A NotFoundError says that there is no such thing here, and what may have been meant.
