@@ -29,14 +29,14 @@ type appJSON struct {
 	Icon        string         `json:"icon,omitempty"` // a path of this console
 	Screenshots []string       `json:"screenshots,omitempty"`
 	Commit      string         `json:"commit,omitempty"` // of the catalogue
-	Code        *sourceJSON    `json:"code,omitempty"`
-	Data        *sourceJSON    `json:"data,omitempty"`
+	Code        *addressJSON   `json:"code,omitempty"`
+	Data        *addressJSON   `json:"data,omitempty"`
 	State       bool           `json:"state"` // it keeps what people write
 	Manifest    *apps.Manifest `json:"manifest,omitempty"`
 }
 
-// A sourceJSON is where code or data come from.
-type sourceJSON struct {
+// An addressJSON is where code or data come from.
+type addressJSON struct {
 	Kind string `json:"kind"`
 	URL  string `json:"url"`
 	Ref  string `json:"ref,omitempty"`
@@ -57,7 +57,7 @@ type flawJSON struct {
 	Details []apps.Problem `json:"details,omitempty"`
 }
 
-func showSource(from wire.Source) *sourceJSON {
+func showSource(from wire.Source) *addressJSON {
 	if from.URL == "" {
 		return nil
 	}
@@ -65,7 +65,7 @@ func showSource(from wire.Source) *sourceJSON {
 	if kind == "" {
 		kind = apps.SourceGit
 	}
-	return &sourceJSON{kind, from.URL, from.Ref}
+	return &addressJSON{kind, from.URL, from.Ref}
 }
 
 func showApp(a catalogue.App) appJSON {
@@ -194,8 +194,8 @@ type proposalJSON struct {
 	ID         string        `json:"id"`
 	Name       string        `json:"name"`
 	Manifest   apps.Manifest `json:"manifest"`
-	Code       *sourceJSON   `json:"code,omitempty"`
-	Data       *sourceJSON   `json:"data,omitempty"`
+	Code       *addressJSON  `json:"code,omitempty"`
+	Data       *addressJSON  `json:"data,omitempty"`
 	Original   *originalJSON `json:"original,omitempty"` // the app of the catalogue that it looks like
 	Notes      []string      `json:"notes"`
 }

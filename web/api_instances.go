@@ -149,13 +149,13 @@ func showOrder(o console.Order) orderJSON {
 	return orderJSON{ID: o.ID, Verb: o.Verb, Args: o.Args, By: o.By, At: o.At, Result: o.Result}
 }
 
-// A commandJSON asks an instance to do something.
-type commandJSON struct {
+// A newOrderJSON asks an instance to do something.
+type newOrderJSON struct {
 	Verb string            `json:"verb" jsonschema:"enum=sync,enum=retry,enum=rollback,enum=release,enum=restart,enum=logs,enum=drain,enum=end"`
 	Args map[string]string `json:"args,omitempty"`
 }
 
-func (s *Server) command(c *gin.Context, r commandJSON) (orderJSON, error) {
+func (s *Server) command(c *gin.Context, r newOrderJSON) (orderJSON, error) {
 	order, err := s.console.Command(c, s.actor(c), c.Param("id"), wire.Command{Verb: r.Verb, Args: r.Args})
 	return showOrder(order), err
 }
