@@ -19,9 +19,21 @@ import (
 // ErrNotRunning says that no console answers in a data folder.
 var ErrNotRunning = errors.New("no console runs there")
 
-// Control is what a console answers on a socket in its data folder: whoever may enter
+// ServeControl answers what comes to a listener of ListenControl's, which it closes, until
+// ctx ends.
+func ServeControl(ctx context.Context, l net.Listener, c *console.Console) error {
+	server := &http.Server{Handler: control(c), ReadHeaderTimeout: headerTime, BaseContext: func(net.Listener) context.Context { return ctx }}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // who asked sees the connection end
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("answer on the control socket: %w", err)
+	}
+	return nil
+}
+
+// control is what a console answers on a socket in its data folder: whoever may enter
 // that folder has the machine, and with it the console.
-func Control(c *console.Console) http.Handler {
+func control(c *console.Console) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /backup", func(w http.ResponseWriter, r *http.Request) {
 		// What is said after the first byte must still be heard: a trailer.

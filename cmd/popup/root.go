@@ -65,7 +65,7 @@ func newRootCommand() *cobra.Command {
 	root.AddCommand(
 		newUpCommand(), newStatusCommand(), newSyncCommand(), newRollbackCommand(), newTryCommand(),
 		newInitCommand(fetchRepository), newCheckCommand(fetchRepository),
-		newUserdataCommand(), newSeedCommand(), newPublishCommand(),
+		newUserdataCommand(), newSeedCommand(), newPublishCommand(), newConsoleCommand(),
 	)
 	for _, c := range root.Commands() {
 		c.Args = usageArgs(c.Args)

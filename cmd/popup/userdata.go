@@ -169,17 +169,31 @@ func (f machineFlags) sums() (map[string]string, error) {
 
 // ownSum is the SHA-256 of this executable.
 func ownSum() (string, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return "", err
+	_, sum, err := ownBinary()
+	return sum, err
+}
+
+// ownBinary is where this executable is read, and its SHA-256. Where the system has
+// such a name for it, the file stays the one that runs when another takes its place.
+func ownBinary() (path, sum string, err error) {
+	const running = "/proc/self/exe"
+	if path = running; !readable(running) {
+		if path, err = os.Executable(); err != nil {
+			return "", "", err
+		}
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	sum := sha256.New()
-	_, err = io.Copy(sum, file)
-	return hex.EncodeToString(sum.Sum(nil)), errors.Join(err, file.Close())
+	hash := sha256.New()
+	_, err = io.Copy(hash, file)
+	return path, hex.EncodeToString(hash.Sum(nil)), errors.Join(err, file.Close())
+}
+
+func readable(path string) bool {
+	file, err := os.Open(path)
+	return err == nil && file.Close() == nil
 }
 
 func isTerminal(w io.Writer) bool {

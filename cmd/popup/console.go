@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"popup/cloud/local"
+	"popup/console"
+	"popup/console/catalogue"
+	"popup/internal/guard"
+	"popup/userdata"
+	"popup/web"
+)
+
+// consoleFlags are what popup console is told.
+type consoleFlags struct {
+	dataDir         string
+	listen          web.ListenOptions
+	catalogue       string
+	localHost       string
+	allowPrivate    bool
+	allowUnconfined bool
+	verbose         bool
+}
+
+func newConsoleCommand() *cobra.Command {
+	var f consoleFlags
+	cmd := &cobra.Command{
+		Use:   "console",
+		Short: "be a console: a catalogue, events, and what is running, for people with a browser",
+		Long: `console serves the web pages and the API with which people launch apps for an event, see
+what is running, and end it. All it knows is kept below --data-dir. It prints
+"listening on URL" on standard output, and, as long as nobody owns it, "claim: URL": the
+link that makes whoever opens it the owner.
+
+On this machine alone it is answered by http. On any other address it is https: --domain
+fetches certificates from Let's Encrypt, --cert and --key bring them, and else it makes one
+of its own, whose pin its instances are told.
+
+Instances are processes of this machine, and go on while the console is stopped. Told to
+stop (Ctrl-C, or TERM) it answers what is asked right now, for at most 10 s.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return f.serve(cmd.Context(), cmd.OutOrStdout(), newLogger(cmd.ErrOrStderr(), f.verbose))
+		},
+	}
+	cmd.PersistentFlags().StringVar(&f.dataDir, "data-dir", "", "folder that everything is kept below (default one in your home)")
+	flags := cmd.Flags()
+	flags.StringVar(&f.listen.Addr, "listen", "127.0.0.1:8080", "HOST:PORT to answer on; port 0 takes a free one")
+	flags.StringVar(&f.listen.URL, "url", "", "at which browsers and instances reach it (default what --listen or --domain says)")
+	flags.StringArrayVar(&f.listen.Domains, "domain", nil, "name to fetch certificates for; may be given again")
+	flags.StringVar(&f.listen.Email, "email", "", "told to the authority that certifies --domain (default none)")
+	flags.StringVar(&f.listen.CertFile, "cert", "", "`FILE` with the certificate to use, and its chain, as PEM")
+	flags.StringVar(&f.listen.KeyFile, "key", "", "`FILE` with its private key, as PEM")
+	flags.StringVar(&f.catalogue, "catalogue", "", "folder or repository URL[#REF] of the apps that are offered (default those that ship with popup)")
+	flags.StringVar(&f.localHost, "local-host", "", "address of this machine that apps listen on (default 127.0.0.1)")
+	flags.BoolVar(&f.allowPrivate, "allow-private-addresses", false, "fetch apps also from this machine and from private networks")
+	flags.BoolVar(&f.allowUnconfined, "allow-unconfined", false, "launch anybody's app here also where the kernel cannot confine it")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	cmd.AddCommand(newConsoleBackupCommand(&f.dataDir), newConsoleRestoreCommand(&f.dataDir),
+		newConsoleRecoverCommand(&f.dataDir), newConsoleClaimCommand(&f.dataDir))
+	for _, sub := range cmd.Commands() {
+		sub.Args = usageArgs(sub.Args)
+	}
+	return cmd
+}
+
+// serve runs the console until ctx ends.
+func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Logger) (err error) {
+	at, err := findConsole(f.dataDir)
+	if err != nil {
+		return usageError{err}
+	}
+	kept, err := at.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	f.listen.Dir, f.listen.Log = at.tls(), log
+	listening, err := web.Listen(ctx, f.listen)
+	if err != nil {
+		return usageError{err}
+	}
+	defer func() { err = errors.Join(err, listening.Close()) }()
+	cloud, err := local.Open(local.Options{Dir: at.instances(), Host: f.localHost, AllowUnconfined: f.allowUnconfined, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cloud.Close()) }()
+	strangers := guard.New(guard.Options{AllowPrivate: f.allowPrivate})
+	apps, err := catalogue.Open(ctx, catalogue.Options{Source: absolute(f.catalogue), Dir: at.catalogue(), Dial: strangers.DialContext,
+		AllowLocal: f.allowPrivate, Log: log})
+	if err != nil {
+		return usageError{err}
+	}
+	defer func() { err = errors.Join(err, apps.Close()) }()
+	self, sum, err := ownBinary()
+	if err != nil {
+		return err
+	}
+	c, err := console.New(ctx, console.Options{
+		Store: kept.store, Keys: kept.keys, Catalogue: apps, Guard: strangers,
+		Clouds: map[string]console.Cloud{"local": cloud}, Cloud: "local",
+		URL: listening.URL, Pin: listening.Pin, Version: version, Log: log, Binary: binaryAt(listening.URL, sum),
+	})
+	if err != nil {
+		return err
+	}
+	server, err := web.New(web.Options{Console: c, Catalogue: apps, URL: listening.URL, Pin: listening.Pin, Version: version,
+		Clouds: []string{"local"}, Cloud: "local", Binaries: map[string]string{sum: self}, Log: log})
+	if err != nil {
+		return usageError{err}
+	}
+	control, err := web.ListenControl(at.dir)
+	if err != nil {
+		return err
+	}
+	if err := announce(ctx, stdout, c, listening.URL); err != nil {
+		return errors.Join(err, control.Close())
+	}
+	return together(ctx,
+		c.Run,
+		apps.Run,
+		func(ctx context.Context) error { return server.Serve(ctx, listening) },
+		func(ctx context.Context) error { return web.ServeControl(ctx, control, c) })
+}
+
+// binaryAt is this executable, as the console at url serves it to its instances.
+func binaryAt(url, sum string) userdata.Binary {
+	return userdata.Binary{URLs: []string{url + "/download/" + sum}, SHA256: map[string]string{runtime.GOARCH: sum}}
+}
+
+// announce says where the console is, and as long as nobody owns it, how to.
+func announce(ctx context.Context, stdout io.Writer, c *console.Console, url string) error {
+	if _, err := fmt.Fprintln(stdout, "listening on", url); err != nil {
+		return err
+	}
+	claimed, err := c.Claimed(ctx)
+	if err != nil || claimed {
+		return err
+	}
+	link, err := c.ClaimLink(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(stdout, "claim:", link)
+	return err
+}
+
+// together runs all until ctx ends or one of them does, and waits for the others.
+func together(ctx context.Context, all ...func(context.Context) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, run := range all {
+		wg.Go(func() {
+			defer stop()
+			errs[i] = run(ctx)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
