@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"popup/console"
 	"popup/userdata"
@@ -173,8 +174,24 @@ func TestFullDisk(t *testing.T) {
 }
 
 func TestLeftoversAreSwept(t *testing.T) {
+	t.Run("as we are", func(t *testing.T) { leftoversAreSwept(t, nil) })
+	if os.Geteuid() == 0 { // to whom no folder is closed
+		t.Run("without privileges", func(t *testing.T) { leftoversAreSwept(t, nobody) })
+	}
+}
+
+func leftoversAreSwept(t *testing.T, as *syscall.Credential) {
 	s := open(t)
 	s.launch(s.toy("one"))
+	s.close()
+	// Not whole, but its popup may have been left running by somebody who renamed it.
+	if err := os.Rename(filepath.Join(s.opts.Dir, "one"), filepath.Join(s.opts.Dir, tempPrefix+"gone-one")); err != nil {
+		t.Fatal(err)
+	}
+	s.open()
+	if left := s.ups(""); len(left) > 0 {
+		t.Errorf("swept, processes %v run", left)
+	}
 	s.close()
 	for _, name := range []string{tempPrefix + "gone-two", tempPrefix + "new-three"} {
 		write(t, filepath.Join(s.opts.Dir, name, "root/closed/x\xff/file"), "")
@@ -185,17 +202,39 @@ func TestLeftoversAreSwept(t *testing.T) {
 			}
 		}
 	}
-	// Not whole, but its popup may have been left running by somebody who renamed it.
-	if err := os.Rename(filepath.Join(s.opts.Dir, "one"), filepath.Join(s.opts.Dir, tempPrefix+"gone-one")); err != nil {
-		t.Fatal(err)
-	}
-	s.open()
+	s.give(as)
+	s.asProcess(as, order{})
 	if names := s.names(); !slices.Equal(names, []string{lockName}) {
 		t.Errorf("swept, there is %q", names)
 	}
-	if left := s.ups(""); len(left) > 0 {
-		t.Errorf("swept, processes %v run", left)
+}
+
+// What cannot be ended is not started again, is still listed, and is tried again.
+func TestEndThatFails(t *testing.T) {
+	s := open(t)
+	await(t, s.launch(s.toy("one")).Address, "hello from the app")
+	obstacle := filepath.Join(s.opts.Dir, "one", rootName, "run/popup/processes/folder.json")
+	if err := os.Mkdir(obstacle, 0o700); err != nil {
+		t.Fatal(err)
 	}
+	if err := s.Terminate(t.Context(), "one"); err == nil || !strings.Contains(err.Error(), "end one: ") {
+		t.Errorf("ended: %v", err)
+	}
+	if m := s.machine("one"); m.State != console.MachineStopped || !strings.Contains(m.Detail, "not all of it") {
+		t.Errorf("it is %+v", m)
+	}
+	m := s.find("one")
+	m.mu.Lock()
+	m.since, m.next = time.Time{}, time.Time{} // as if it were time
+	m.mu.Unlock()
+	m.tend(t.Context())
+	if left := s.processes("one"); len(left) > 0 {
+		t.Errorf("processes %v run", left)
+	}
+	if err := os.Remove(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	s.end("one")
 }
 
 // What a folder of that name holds was not launched, and is nobody's to overwrite.

@@ -56,7 +56,7 @@ func TestStrangersAreConfined(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return // that was without privileges
 	}
-	t.Run("without privileges", func(t *testing.T) { strangersAreConfined(t, &syscall.Credential{Uid: 65534, Gid: 65534}) })
+	t.Run("without privileges", func(t *testing.T) { strangersAreConfined(t, nobody) })
 }
 
 func strangersAreConfined(t *testing.T, as *syscall.Credential) {
@@ -66,11 +66,7 @@ func strangersAreConfined(t *testing.T, as *syscall.Credential) {
 	secret := write(t, filepath.Join(base, "console/console.db"), "secret") // readable by everybody: nothing but the sandbox is in the way
 	home := filepath.Join(base, "home")
 	write(t, filepath.Join(home, ".profile"), "")
-	if as != nil {
-		if out, err := exec.Command("chown", "-R", "65534:65534", base).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
+	s.give(as)
 	repo := testutil.NewRepo(t)
 	manifest := fmt.Sprintf(spyManifest, secret)
 	repo.Commit(map[string]string{"app.yaml": manifest, "spy.py": spy})
@@ -106,6 +102,21 @@ func strangersAreConfined(t *testing.T, as *syscall.Credential) {
 		if _, got := get(one + "/" + url.PathEscape(path)); got != "OPEN" {
 			t.Errorf("%s is %q to an app", path, got)
 		}
+	}
+}
+
+// nobody is a user without privileges.
+var nobody = &syscall.Credential{Uid: 65534, Gid: 65534}
+
+// give makes as the owner of all that is here; nil: as it is.
+func (s *site) give(as *syscall.Credential) {
+	s.t.Helper()
+	if as == nil {
+		return
+	}
+	owner := fmt.Sprintf("%d:%d", as.Uid, as.Gid)
+	if out, err := exec.Command("chown", "-R", owner, filepath.Dir(s.opts.Dir)).CombinedOutput(); err != nil {
+		s.t.Fatalf("%v: %s", err, out)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 
+	"popup/console"
 	"popup/internal/process"
 	"popup/internal/wire"
 )
@@ -39,6 +40,7 @@ func (c *Cloud) terminate(instance string) error {
 		defer m.mu.Unlock()
 		m.ending = true
 		if err := c.kill(instance); err != nil {
+			m.show(console.MachineStopped, fmt.Sprintf("it is being ended, and not all of it does: %v", err))
 			return err
 		}
 		if err := c.dir.Rename(instance, gone); err != nil && !errors.Is(err, fs.ErrNotExist) {
