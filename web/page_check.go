@@ -66,10 +66,10 @@ func (s *Server) checkOf(p console.Preview, now time.Time) checkPage {
 			app.Content = &from
 		}
 		for _, name := range slices.Sorted(maps.Keys(d.Settings)) {
-			app.Settings = append(app.Settings, fact{Label: name, Value: d.Settings[name]})
+			app.Settings = append(app.Settings, fact{Label: settingLabel(d.App, name), Value: d.Settings[name]})
 		}
 		for _, name := range d.SecretNames {
-			app.Settings = append(app.Settings, fact{Label: name, Value: "secret, not shown"})
+			app.Settings = append(app.Settings, fact{Label: settingLabel(d.App, name), Value: "secret, not shown"})
 		}
 		page.Apps = append(page.Apps, app)
 	}

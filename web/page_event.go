@@ -29,7 +29,9 @@ type eventPageData struct {
 	ArchivesPath  string
 	ReceiptPath   string
 	Manage        bool // its dates, its links, freezing it
-	Dates, More   []field
+	End, Time     field
+	Zone          field
+	More          []field
 	MoreOpen      bool
 	Zones         []string
 	Links         []linkLine
@@ -104,7 +106,7 @@ func (s *Server) showEventPage(c *gin.Context, given eventForm, status int) {
 	if manages(actor, e) {
 		page.Manage = !e.State.Over()
 		page.Confirmations = s.eventConfirmations(c, e)
-		page.Dates, page.More = dateFields(e, given.dates)
+		page.dateFields(e, given.dates)
 		page.Zones = zones
 		page.NewLink = field{Name: "title", Label: "Who is it for?", Value: given.link, Required: true, Hint: "A name that tells you whose it is."}
 		page.explain(given)
@@ -119,7 +121,7 @@ func manages(a console.Actor, e console.Event) bool {
 
 func (s *Server) eventFrame(e console.Event, now time.Time) eventPageData {
 	page := eventPageData{Path: eventPath(e.Name), Title: e.Title, Chip: eventChips[e.State], Ends: endsWords(e, now),
-		Trouble: e.Stuck, Frozen: e.State == console.EventFrozen}
+		Trouble: troubleOf(e), Frozen: e.State == console.EventFrozen}
 	if e.State.Over() {
 		page.ReceiptPath = page.Path + "/receipt"
 	}

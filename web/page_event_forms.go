@@ -3,6 +3,8 @@ package web
 import (
 	"cmp"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -17,34 +19,35 @@ var zones = []string{"UTC", "Europe/London", "Europe/Dublin", "Europe/Lisbon", "
 	"Asia/Shanghai", "Asia/Singapore", "Asia/Tokyo", "Asia/Seoul", "Australia/Sydney", "Pacific/Auckland", "America/New_York", "America/Chicago",
 	"America/Denver", "America/Los_Angeles", "America/Toronto", "America/Mexico_City", "America/Bogota", "America/Sao_Paulo"}
 
-// The fields of an event's dates, as the API names them.
-const (
-	hintDate = "A day, like 2026-05-31: it lasts to the end of it. Or a day and a time, like 2026-05-31T18:00."
-	hintZone = "Like Europe/Zurich."
-)
+// endFields are those of an end. Its time is a field of its own, so that a browser can
+// offer a calendar for the day.
+func endFields(under, end, zone string) (day, clock, where field) {
+	date, hour, _ := strings.Cut(end, "T")
+	return field{Name: under + "end", Label: "Day", Type: "date", Value: date, Plain: true},
+		field{Name: under + "time", Label: "Time", Type: "time", Value: hour, Optional: true},
+		field{Name: under + "zone", Label: "Time zone", Hint: "Like Europe/Zurich. Without a time it ends with the day, there.", Value: zone, Plain: true, List: "zones", Autocomplete: "off"}
+}
 
 // dateFields are those of an event; given, where it is not nil, was typed and stays.
-func dateFields(e console.Event, given map[string]string) (dates, more []field) {
+func (p *eventPageData) dateFields(e console.Event, given map[string]string) {
 	value := func(name, is string) string {
 		if given == nil {
 			return is
 		}
 		return given[name]
 	}
-	dates = []field{
-		{Name: "end", Label: "Ends", Hint: hintDate + " Later is to extend it.", Value: value("end", e.End), Required: true, Plain: true},
-		{Name: "zone", Label: "Time zone", Hint: hintZone, Value: value("zone", e.Zone), Required: true, Plain: true, List: "zones"},
-	}
-	more = []field{
+	p.End, p.Time, p.Zone = endFields("", value("end", e.End), value("zone", e.Zone))
+	p.End.Label = "Ends on"
+	more := []field{
 		{Name: "title", Label: "Title", Value: value("title", e.Title), Required: true},
 		{Name: "freeze", Label: "Freezes by itself", Hint: "From then on nothing can be changed. Empty: ten minutes before the end.", Value: value("freeze", e.Freeze), Plain: true, Optional: true},
 		{Name: "webhook", Label: "Webhook", Hint: "An address that is told of reminders and changes. It is not shown again; leave it empty to keep it as it is.", Type: "url", Value: value("webhook", ""), Optional: true, Plain: true},
 	}
 	if e.State == console.EventDraft || e.State == console.EventScheduled {
 		start := field{Name: "start", Label: "Starts", Hint: "Empty: at once.", Value: value("start", e.Start), Plain: true, Optional: true}
-		more = append(more[:1], append([]field{start}, more[1:]...)...)
+		more = slices.Insert(more, 1, start)
 	}
-	return dates, more
+	p.More = more
 }
 
 // explain puts what is wrong beside what it is about.
@@ -59,14 +62,15 @@ func (p *eventPageData) explain(given eventForm) {
 			return
 		}
 	}
-	link := []field{p.NewLink}
-	if given.dates != nil {
-		link = nil
+	own := []field{p.End, p.Zone}
+	if given.dates == nil {
+		own = []field{p.NewLink}
+		p.Problems = explain(given.errors, "", own)
+		p.NewLink = own[0]
+		return
 	}
-	p.Problems = explain(given.errors, "", p.Dates, p.More, link)
-	if len(link) > 0 {
-		p.NewLink = link[0]
-	}
+	p.Problems = explain(given.errors, "", own, p.More)
+	p.End, p.Zone = own[0], own[1]
 	for _, f := range p.More {
 		p.MoreOpen = p.MoreOpen || f.Error != ""
 	}
@@ -104,6 +108,9 @@ func (s *Server) doDates(c *gin.Context) {
 		to **string
 	}{"title": {e.Title, &change.Title}, "start": {e.Start, &change.Start}, "freeze": {e.Freeze, &change.Freeze}, "end": {e.End, &change.End}, "zone": {e.Zone, &change.Zone}, "webhook": {"", &change.Webhook}} {
 		value, sent := c.GetPostForm(name)
+		if name == "end" {
+			value = givenEnd(value, c.PostForm("time"))
+		}
 		if given[name] = value; sent && value != f.is {
 			*f.to = &value
 		}

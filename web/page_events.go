@@ -65,9 +65,24 @@ func cardOf(e console.Event, now time.Time) eventCard {
 	if last.Year() != now.Year() {
 		month = last.Format("Jan 2006")
 	}
-	card := eventCard{Path: eventPath(e.Name), Title: e.Title, Day: last.Format("2"), Month: month, Chip: eventChips[e.State], Trouble: e.Stuck}
-	if card.Ends = endsWords(e, now); !e.State.Over() && e.State != console.EventScheduled {
+	card := eventCard{Path: eventPath(e.Name), Title: e.Title, Day: last.Format("2"), Month: month, Chip: eventChips[e.State], Trouble: troubleOf(e)}
+	switch {
+	case e.State.Over():
+		card.Ends = endsWords(e, now)
+	case e.State == console.EventScheduled:
+		card.Ends = "Starts " + relative(e.StartsAt, now)
+	case !e.EndsAt.After(now):
+		card.Ends = "Its end has come"
+	default:
 		card.Ends = "Ends " + relative(e.EndsAt, now)
 	}
 	return card
+}
+
+// troubleOf is why an event does not get on; empty: it does.
+func troubleOf(e console.Event) string {
+	if e.Stuck == "" {
+		return ""
+	}
+	return spoken(e.Stuck)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,19 +22,20 @@ import (
 
 // A launchPage is step 1: names and dates.
 type launchPage struct {
-	Problems         []fieldProblem
-	Key              string // of the launch that comes of it, once
-	Event            string // an event's name, where it is launched into; empty: a new one
-	EventTitle       string
-	EventEnds        string
-	Title, End, Zone field
-	More             []field
-	MoreOpen         bool
-	Zones            []string
-	Apps             []chosenApp
-	Choices          []choice // apps that may be added
-	Clouds           bool     // there is more than one
-	Cloud            field
+	Problems        []fieldProblem
+	Key             string // of the launch that comes of it, once
+	Event           string // an event's name, where it is launched into; empty: a new one
+	EventTitle      string
+	EventEnds       string
+	Title           field
+	End, Time, Zone field
+	More            []field
+	MoreOpen        bool
+	Zones           []string
+	Apps            []chosenApp
+	Choices         []choice // apps that may be added
+	Clouds          bool     // there is more than one
+	Cloud           field
 }
 
 // A chosenApp is one of those that are launched.
@@ -162,8 +164,7 @@ func (s *Server) showLaunch(c *gin.Context, f launchForm, status int) {
 func (p *launchPage) eventFields(e console.EventRequest) {
 	hint := p.Title.Hint
 	p.Title = field{Name: "event.title", Label: "What is it called?", Hint: cmp.Or(hint, "What people will read on its page."), Value: e.Title, Focus: true, Autocomplete: "off"}
-	p.End = field{Name: "event.end", Label: "Until when?", Hint: hintDate, Value: e.End, Plain: true, Autocomplete: "off"}
-	p.Zone = field{Name: "event.zone", Label: "Time zone", Hint: hintZone, Value: e.Zone, Plain: true, List: "zones", Autocomplete: "off"}
+	p.End, p.Time, p.Zone = endFields("event.", e.End, e.Zone)
 	p.More = []field{
 		{Name: "event.name", Label: "Its address", Hint: "The last part of the address of its page. Empty: made of the title.", Value: e.Name, Optional: true, Plain: true},
 		{Name: "event.start", Label: "Starts", Hint: "A day, or a day and a time. Empty: at once.", Value: e.Start, Optional: true, Plain: true},
@@ -199,7 +200,7 @@ func (s *Server) chosen(i int, r console.AppRequest, m apps.Manifest) chosenApp 
 		if v.Generator != "" {
 			continue // it is made on the machine
 		}
-		f := settingOf(under+"settings."+name, name, v)
+		f := settingOf(under+"settings."+name, settingLabel(m.ID, name), v)
 		if given, ok := r.Settings[name]; ok {
 			f.Value = given
 		}
@@ -219,9 +220,35 @@ func (s *Server) chosen(i int, r console.AppRequest, m apps.Manifest) chosenApp 
 	return app
 }
 
+var appLabel = regexp.MustCompile(`^apps\[(\d+)\]\.?`)
+
+// named puts an app's name where the API has its number.
+func (p *launchPage) named(label string) string {
+	m := appLabel.FindStringSubmatch(label)
+	if m == nil {
+		return label
+	}
+	name := "App " + m[1]
+	if i, err := strconv.Atoi(m[1]); err == nil && i < len(p.Apps) {
+		name = p.Apps[i].Name
+	}
+	if rest := label[len(m[0]):]; rest != "" {
+		return name + ", " + rest
+	}
+	return name
+}
+
+// settingLabel is a setting's name as a person reads it: GUESTBOOK_TITLE of the
+// guestbook is its title.
+func settingLabel(id apps.AppID, key string) string {
+	label := strings.TrimPrefix(key, strings.ToUpper(strings.ReplaceAll(string(id), "-", "_"))+"_")
+	label = strings.ToLower(strings.ReplaceAll(label, "_", " "))
+	return strings.TrimSuffix(spoken(label), ".")
+}
+
 // settingOf is the field of a setting.
-func settingOf(name, key string, v apps.EnvVar) field {
-	f := field{Name: name, Label: key, Hint: strings.Join(strings.Fields(v.Description), " "), Value: v.Value, Plain: true, Optional: !v.Required}
+func settingOf(name, label string, v apps.EnvVar) field {
+	f := field{Name: name, Label: label, Hint: strings.Join(strings.Fields(v.Description), " "), Value: v.Value, Plain: true, Optional: !v.Required}
 	switch {
 	case len(v.Choices) > 0:
 		f.Type = "select"
@@ -248,12 +275,16 @@ func (p *launchPage) explain(errors []console.FieldError) {
 	if len(errors) == 0 {
 		return
 	}
-	groups := [][]field{{p.Title, p.End, p.Zone}, {p.Cloud}, p.More}
+	groups := [][]field{{p.Title, p.End, p.Zone, p.Cloud}, p.More}
 	for i := range p.Apps {
 		groups = append(groups, p.Apps[i].Required, p.Apps[i].Fields)
 	}
-	p.Problems = append(p.Problems, explain(errors, "", groups...)...)
-	p.Title, p.End, p.Zone, p.Cloud = groups[0][0], groups[0][1], groups[0][2], groups[1][0]
+	problems := explain(errors, "", groups...)
+	for i := range problems {
+		problems[i].Label = p.named(problems[i].Label)
+	}
+	p.Problems = append(p.Problems, problems...)
+	p.Title, p.End, p.Zone, p.Cloud = groups[0][0], groups[0][1], groups[0][2], groups[0][3]
 	wrong := func(f field) bool { return f.Error != "" }
 	p.MoreOpen = slices.ContainsFunc(p.More, wrong)
 	for i := range p.Apps {

@@ -28,7 +28,7 @@ func readLaunch(form url.Values) console.LaunchRequest {
 	r := console.LaunchRequest{Cloud: form.Get("cloud"), Event: console.EventRequest{ID: form.Get("event.id")}}
 	if r.Event.ID == "" {
 		r.Event = console.EventRequest{Name: form.Get("event.name"), Title: form.Get("event.title"), Start: form.Get("event.start"),
-			Freeze: form.Get("event.freeze"), End: form.Get("event.end"), Zone: form.Get("event.zone"), Webhook: form.Get("event.webhook")}
+			Freeze: form.Get("event.freeze"), End: givenEnd(form.Get("event.end"), form.Get("event.time")), Zone: form.Get("event.zone"), Webhook: form.Get("event.webhook")}
 	}
 	byNumber := map[int]*console.AppRequest{}
 	app := func(number string) *console.AppRequest {
@@ -51,6 +51,14 @@ func readLaunch(form url.Values) console.LaunchRequest {
 		}
 	}
 	return r
+}
+
+// givenEnd is a day, or a day and a time, of two fields.
+func givenEnd(day, clock string) string {
+	if day == "" || clock == "" || strings.Contains(day, "T") {
+		return day
+	}
+	return day + "T" + clock
 }
 
 func setApp(a *console.AppRequest, name, value string) {

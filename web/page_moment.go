@@ -100,5 +100,8 @@ func endsWords(e console.Event, now time.Time) string {
 	case e.State == console.EventScheduled:
 		return fmt.Sprintf("Starts %s, %s; ends %s", relative(e.StartsAt, now), at(e.StartsAt, now, zoneOf(e.Zone)).Text, endOf(e))
 	}
+	if !e.EndsAt.After(now) {
+		return "Its end has come: " + endOf(e)
+	}
 	return fmt.Sprintf("Ends %s, %s", relative(e.EndsAt, now), endOf(e))
 }

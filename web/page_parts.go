@@ -90,7 +90,7 @@ func explain(errors []console.FieldError, under string, groups ...[]field) (prob
 			if i < 0 {
 				continue
 			}
-			p.ID, p.Label = group[i].ID(), group[i].Label
+			p.ID, p.Label = group[i].ID(), strings.TrimSuffix(group[i].Label, "?")
 			if group[i].Error == "" {
 				group[i].Error = p.Message
 			}

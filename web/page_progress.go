@@ -105,12 +105,12 @@ func comingOf(i console.InstanceView, now time.Time) comingInstance {
 		return coming
 	case i.Failure != "":
 		coming.Says = spoken(i.Failure)
+	case i.Why != "":
+		coming.Says = spoken(i.Why)
 	case report == nil && i.Launched.IsZero():
 		coming.Says = "Its machine has been asked for."
 	case report == nil:
 		coming.Says = "Its machine starts; it has not called in yet."
-	case i.Why != "":
-		coming.Says = spoken(i.Why)
 	}
 	if report != nil {
 		coming.Phases = phaseLines(report.Phases, now)

@@ -74,7 +74,7 @@ func sampleEventPage(e console.Event, instances []console.InstanceView, title, a
 	page.Archives = []archiveLine{{Title: title, Size: size(81234567), Files: "412 files", Path: "/a", Taken: at(noon.Add(-time.Hour), noon, time.UTC), Final: true}}
 	page.Links = []linkLine{{title, "/l", at(e.Created, noon, time.UTC)}}
 	page.NewLink = field{Name: "title", In: "link", Label: "Who is it for?"}
-	page.Dates, page.More = dateFields(e, map[string]string{"end": title})
+	page.dateFields(e, map[string]string{"end": "2026-05-27", "zone": e.Zone, "title": title})
 	page.Confirmations = []confirmation{{ID: "end", Title: "End it now", Name: e.Name, Button: "End it now", Action: "/e", CSRF: "C0", Text: "Gone for good."}}
 	page.explain(eventForm{dates: map[string]string{}, errors: []console.FieldError{{Field: "end", Message: title + " is neither a day nor a time"}}})
 	page.Log = []auditLine{{At: at(noon, noon, time.UTC), Actor: title, Action: "launch", Object: "event e1", Path: "/events/e1", Detail: title}}

@@ -110,16 +110,16 @@
       look();
     });
     root.querySelectorAll("[data-presets]").forEach(function (presets) {
-      var input = document.getElementById(presets.dataset.presets);
+      var date = document.getElementById(presets.dataset.presets), time = document.getElementById(presets.dataset.time);
       presets.hidden = false;
       presets.querySelectorAll("[data-preset]").forEach(function (button) {
         button.addEventListener("click", function () {
           var d = new Date();
           if (button.dataset.preset === "week") d.setDate(d.getDate() + 7);
           if (button.dataset.preset === "month") d = new Date(d.getFullYear(), d.getMonth() + 1, 0);
-          input.value = button.dataset.preset === "today" ? day(d) + "T22:00" : day(d);
-          input.dispatchEvent(new Event("change", { bubbles: true }));
-          speak("Ends " + input.value.replace("T", " at "));
+          date.value = day(d);
+          time.value = button.dataset.preset === "today" ? "22:00" : "";
+          speak("Ends " + date.value + " " + time.value);
         });
       });
       // A zone that nobody chose is the browser's own.
