@@ -300,7 +300,7 @@ func TestAnswerThatStopsHalfway(t *testing.T) {
 // TestLargeArchiveTakesLittleMemory, whatever its size: it goes through a file without a
 // name, so that a kill leaves nothing.
 func TestLargeArchiveTakesLittleMemory(t *testing.T) {
-	const large = 300 << 20
+	const large, larger = 128 << 20, 300 << 20
 	s := &vaultServer{}
 	v := openConsoleVault(t, s)
 	sparse := filepath.Join(t.TempDir(), "state")
@@ -316,7 +316,7 @@ func TestLargeArchiveTakesLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(zeros.Truncate(large), zeros.Close(), state.Chtimes("sparse", time.Unix(1, 0), time.Unix(1, 0))); err != nil {
+	if err := errors.Join(zeros.Truncate(larger), zeros.Close(), state.Chtimes("sparse", time.Unix(1, 0), time.Unix(1, 0))); err != nil {
 		t.Fatal(err)
 	}
 	var before, after runtime.MemStats
