@@ -3,7 +3,6 @@ package console
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 )
 
@@ -80,28 +79,38 @@ func (c *Console) Newest(ctx context.Context) (int64, error) {
 	return c.fleet.seq, nil
 }
 
-// maySee says whether an actor sees an event; an empty one is whatever they see.
+// maySee says whether an actor sees an event that there is; an empty one is whatever
+// they see.
 func (f *fleet) maySee(ctx context.Context, a Actor, event string) error {
-	if event == "" {
-		return authorise(a, See, target{})
+	if err := authorise(a, See, target{}); err != nil || event == "" {
+		return err
 	}
-	err := f.sees(a, event)
-	if errors.Is(err, ErrNotFound) { // it may have been made a moment ago
+	if !f.knows(event) { // it may have been made a moment ago
 		if err := f.catchUp(ctx); err != nil {
 			return err
 		}
-		err = f.sees(a, event)
 	}
-	return err
+	if !f.knows(event) {
+		return ErrNotFound
+	}
+	return f.sees(a, event)
 }
 
-// sees says whether an actor sees an event that is known here.
+func (f *fleet) knows(event string) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	_, known := f.events[event]
+	return known
+}
+
+// sees says whether an actor is told of an event's changes. What was removed is told to
+// those who see everything.
 func (f *fleet) sees(a Actor, event string) error {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	e, known := f.events[event]
 	if !known {
-		return authorise(a, See, target{event: event}) // whoever sees all sees that it is gone
+		e.ID = event
 	}
 	return authorise(a, See, e.target())
 }

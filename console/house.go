@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 )
@@ -32,10 +33,11 @@ func (c *Console) keepHouse(ctx context.Context) error {
 }
 
 func (c *Console) tidy(ctx context.Context) error {
-	return c.store.Update(ctx, func(tx Tx) error {
+	err := c.store.Update(ctx, func(tx Tx) error {
 		_, err := tx.Forget(c.now().Add(-changesKept))
 		return err
 	})
+	return errors.Join(err, c.forgetPeople(ctx))
 }
 
 // Backup writes a copy of the store, without the keys that open its secrets.

@@ -91,7 +91,6 @@ func (c *Console) keepAll(ctx context.Context, batch []*news) {
 		n.err = errors.Join(err, n.err)
 		close(n.done)
 	}
-	c.nudge()
 }
 
 // keepOne takes a report into its instance, unless a newer one was.
