@@ -86,6 +86,9 @@ func TestSearch(t *testing.T) {
 		t.Errorf("before the first fetch it shows %q at %q", got, c.Commit())
 	}
 	syncNow(t, c)
+	if problems := c.Problems(); len(problems) > 0 {
+		t.Errorf("problems %+v", problems)
+	}
 	for text, want := range map[string]string{
 		"": "auction photos zoo", "  ": "auction photos zoo", "CHARITY": "auction photos", "charity wall": "photos",
 		"wall bids": "", "zo": "zoo", "cake.": "auction", "no app": "",
