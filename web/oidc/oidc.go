@@ -101,6 +101,8 @@ type Provider struct {
 
 	mu    sync.Mutex
 	found *oidc.Provider // nil: it was not reached yet
+	lost  error          // why not, the last time
+	again time.Time      // until then it is not tried again
 }
 
 // New makes one of a Config that is valid.
@@ -259,23 +261,26 @@ func (p *Provider) secret() (secret string, err error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// discover asks the provider about itself, once.
+// discover asks the provider about itself, once. While it is not reached, that is told
+// without asking each time, so that nobody waits behind all the others.
 func (p *Provider) discover(ctx context.Context) (*oidc.Provider, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.found != nil {
-		return p.found, nil
+	now := p.opts.Now()
+	if p.found != nil || now.Before(p.again) {
+		return p.found, p.lost
 	}
-	// What it finds outlives the request: keys are fetched with its context.
-	asked, stop := context.WithTimeout(oidc.ClientContext(context.WithoutCancel(ctx), p.client), patience)
-	defer stop()
-	found, err := oidc.NewProvider(asked, p.opts.Issuer)
-	if err != nil {
-		return nil, &unreachable{console.BusyError{Reason: fmt.Sprintf("%s is not reached at this moment; try again, or sign in another way", p.Title()), After: patience},
-			fmt.Errorf("ask %s about itself: %w", p.opts.Issuer, err)}
+	found, err := oidc.NewProvider(oidc.ClientContext(ctx, p.client), p.opts.Issuer)
+	if err == nil {
+		p.found, p.lost = found, nil
+		return found, nil
 	}
-	p.found = found
-	return found, nil
+	lost := &unreachable{console.BusyError{Reason: fmt.Sprintf("%s is not reached at this moment; try again, or sign in another way", p.Title()), After: patience},
+		fmt.Errorf("ask %s about itself: %w", p.opts.Issuer, err)}
+	if ctx.Err() == nil { // or whoever asked went away
+		p.lost, p.again = lost, now.Add(patience)
+	}
+	return nil, lost
 }
 
 // An unreachable is a *console.BusyError with what is behind it.
