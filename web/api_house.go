@@ -65,6 +65,9 @@ type settingsJSON struct {
 }
 
 func (s *Server) getSettings(c *gin.Context) (settingsJSON, error) {
+	if err := console.May(s.actor(c), console.Admin); err != nil {
+		return settingsJSON{}, err
+	}
 	return settingsJSON{s.opts.Version, s.opts.URL, s.opts.Pin, append([]string{}, s.opts.Clouds...), s.opts.Cloud}, nil
 }
 

@@ -130,12 +130,12 @@ func (s *Server) admit(r route) gin.HandlerFunc {
 		if r.who == instance {
 			return
 		}
-		if err := s.checkForgery(c); err != nil {
-			s.fail(c, err)
-			return
-		}
 		if r.who == signedIn && s.actor(c).Kind == console.ActorNobody {
 			s.fail(c, console.ErrSignIn)
+			return
+		}
+		if err := s.checkForgery(c); err != nil {
+			s.fail(c, err)
 		}
 	}
 }

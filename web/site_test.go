@@ -34,6 +34,7 @@ type site struct {
 	doc   *contract
 	who   map[string]credential
 	otto  console.Actor
+	vera  string // her id
 	fair  string // otto's event
 	other string // oda's
 }
@@ -109,7 +110,7 @@ func newOwnedSite(t testing.TB) *site {
 		must(t, err)
 		s.enter(t, name, session)
 	}
-	s.otto = s.actorOf(t, "otto")
+	s.otto, s.vera = s.actorOf(t, "otto"), s.actorOf(t, "vera").ID
 	_, reader, err := s.console.AddToken(t.Context(), s.otto, console.NewToken{Title: "reads", Reads: true})
 	must(t, err)
 	s.who["reader"] = credential{token: reader}
@@ -213,6 +214,16 @@ type request struct {
 // do sends a request, and holds what the API answers against its document.
 func (s *site) do(t testing.TB, r request) exchange {
 	t.Helper()
+	got := s.send(t, r)
+	if strings.HasPrefix(r.path, "/api/") && r.method != http.MethodHead {
+		s.doc.check(t, r, got)
+	}
+	return got
+}
+
+// send sends a request.
+func (s *site) send(t testing.TB, r request) exchange {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), r.method, s.url+r.path, strings.NewReader(r.body))
 	must(t, err)
 	known, there := s.who[r.who]
@@ -240,11 +251,7 @@ func (s *site) do(t testing.TB, r request) exchange {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	must(t, err)
-	got := exchange{resp.StatusCode, resp.Header, string(body)}
-	if api && r.method != http.MethodHead {
-		s.doc.check(t, r, got)
-	}
-	return got
+	return exchange{resp.StatusCode, resp.Header, string(body)}
 }
 
 var direct = &http.Transport{}
