@@ -32,7 +32,7 @@ type Launch struct {
 	// Catalogued says that the app is one of the catalogue, which somebody here chose.
 	// Any other is a stranger's.
 	Catalogued bool
-	UserData   []byte // empty when it is only checked
+	UserData   []byte // without the token when it is only checked
 }
 
 // A MachineState is how a machine is, as its cloud sees it.

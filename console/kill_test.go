@@ -223,8 +223,8 @@ func TestKill(t *testing.T) {
 		k.round(t, 50*time.Millisecond+rand.N(900*time.Millisecond))
 	}
 	c, cloud := consoleIn(t, k.dir)
-	r := newReconciler(c.Console)
-	c.reconcileNow(t, r)
+	l := &living{c, newReconciler(c.Console)}
+	l.settle(t)
 	t.Logf("%d kills: %d launches and %d ends acknowledged", rounds, len(k.launched), len(k.ended))
 	if len(k.launched) < rounds/3 || rounds >= 15 && len(k.ended) == 0 {
 		t.Fatalf("only %d launches and %d ends came through; that tells nothing", len(k.launched), len(k.ended))

@@ -279,8 +279,14 @@ func (c *Console) splitSettings(d *Deployment, m apps.Manifest, given map[string
 func (c *Console) checkCloud(ctx context.Context, p prepared) error {
 	var w wrong
 	for i, d := range p.deployments {
+		first := Instance{ID: instanceID(p.event, d, 1)}
+		ask := c.launchOf(p.event, d, first.ID)
+		var err error
+		if ask.UserData, err = c.userData(p.event, d, first, ""); err != nil {
+			return err
+		}
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-		err := c.opts.Clouds[p.cloud].Check(ctx, c.launchOf(p.event, d, instanceID(p.event, d, 1)))
+		err = c.opts.Clouds[p.cloud].Check(ctx, ask)
 		cancel()
 		if ctx.Err() != nil && err != nil {
 			return fmt.Errorf("ask %s for a machine: %w", p.cloud, err)

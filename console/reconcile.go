@@ -11,7 +11,7 @@ const (
 	mostAtOnce = 8                      // launches and ends that are under way
 	breather   = 200 * time.Millisecond // between two looks, so that a flood of changes costs little
 	holdOff    = 5 * time.Second        // until what could not be written down is tried again
-	mostDue    = 200                    // records that are looked at in one go
+	mostDue    = 64                     // records that are looked at in one go
 )
 
 // A reconciler brings what is wanted and what the clouds have together. Its look is
@@ -19,6 +19,8 @@ const (
 type reconciler struct {
 	c     *Console
 	slots chan struct{}
+	freed chan struct{} // holds one when a job ended
+	full  bool          // the last look left something for want of a slot
 	jobs  sync.WaitGroup
 
 	mu    sync.Mutex           // guards what follows
@@ -32,7 +34,7 @@ type reconciler struct {
 }
 
 func newReconciler(c *Console) *reconciler {
-	return &reconciler{c: c, slots: make(chan struct{}, mostAtOnce), busy: map[string]bool{}, after: map[string]time.Time{},
+	return &reconciler{c: c, slots: make(chan struct{}, mostAtOnce), freed: make(chan struct{}, 1), busy: map[string]bool{}, after: map[string]time.Time{},
 		polled: map[string]time.Time{}, missing: map[string]time.Time{}, strange: map[string]time.Time{}, started: c.now()}
 }
 
@@ -60,6 +62,10 @@ func (r *reconciler) wait(ctx context.Context, changed <-chan struct{}, next tim
 		return false
 	case <-alarm.C:
 		return true
+	case <-r.freed:
+		if r.full {
+			return true
+		}
 	case <-changed:
 	case <-r.c.wake:
 	}
@@ -75,6 +81,7 @@ func (r *reconciler) wait(ctx context.Context, changed <-chan struct{}, next tim
 
 // look does all that is due, and returns how long until something else is.
 func (r *reconciler) look(ctx context.Context) time.Duration {
+	r.full = false
 	next := r.pollClouds(ctx)
 	for _, kind := range []struct {
 		kind Kind
@@ -91,7 +98,8 @@ func (r *reconciler) look(ctx context.Context) time.Duration {
 				break
 			}
 			if !r.start(ctx, string(kind.kind)+"/"+rec.ID, func(ctx context.Context) error { return kind.step(ctx, rec.ID) }) {
-				return next // one that ends has it looked again
+				r.full = true
+				return next
 			}
 		}
 	}
@@ -141,7 +149,10 @@ func (r *reconciler) start(ctx context.Context, what string, do func(context.Con
 		}
 		r.mu.Unlock()
 		<-r.slots
-		r.c.nudge()
+		select {
+		case r.freed <- struct{}{}:
+		default:
+		}
 	})
 	return true
 }
