@@ -28,6 +28,7 @@ type Options struct {
 	// Catalogue finds what is launched; nil: nothing can be.
 	Catalogue Catalogue
 	Guard     *guard.Dialer // what connects to addresses that strangers gave; nil: to the open internet alone
+	Archives  *Archives     // the vault; nil: no backup is kept here
 	// PurgeAfter is how long archives are kept once an event is archived; 0: 30 days.
 	PurgeAfter time.Duration
 	URL        string          // at which instances and browsers reach this console, without a / at its end
