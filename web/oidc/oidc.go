@@ -199,7 +199,7 @@ func (p *Provider) exchange(ctx context.Context, j journey, code string) (consol
 	if err != nil {
 		return console.Identity{}, p.refused("verify the token", err)
 	}
-	if token.Nonce == "" || token.Nonce != j.Nonce {
+	if token.Nonce != j.Nonce { // which is not empty
 		return console.Identity{}, ErrBeginAgain
 	}
 	return identity(token)
