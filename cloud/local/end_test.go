@@ -53,12 +53,12 @@ end: {at: %q, warn: 2s, freeze: 1s, power_off: true}
 	if m := s.machine("one"); m.State != console.MachineRunning {
 		t.Errorf("before its end it is %+v", m)
 	}
-	over := s.awaitState("one", console.MachineStopped, saysOver)
+	over := s.awaitState("one", console.MachineRunning, saysOver)
 	if status, _ := get(m.Address); status != http.StatusGone || over.Address != m.Address || time.Now().Before(at) {
 		t.Errorf("at its end it is %+v, and answers %d", over, status)
 	}
 	s.again()
-	s.awaitState("one", console.MachineStopped, saysOver)
+	s.awaitState("one", console.MachineRunning, saysOver)
 	if err := syscall.Kill(s.up("one"), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

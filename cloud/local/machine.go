@@ -105,7 +105,7 @@ func (m *machine) show(state console.MachineState, detail string) {
 	}
 }
 
-// What a machine's end is called, while popup still says so and afterwards.
+// What a machine's end is called, while popup still says so and once it does not run.
 const (
 	saysOver = "its end came; it answers with a page that says so"
 	isOver   = "its end came"
@@ -127,13 +127,11 @@ func (m *machine) tend(ctx context.Context) {
 		m.show(console.MachineStopped, m.broken.Error())
 	case err != nil:
 		m.show(console.MachinePending, fmt.Sprintf("it is not known whether it runs: %v", err))
-	case pid != 0 && over:
-		m.show(console.MachineStopped, saysOver)
 	case pid != 0:
 		if m.since.IsZero() {
 			m.since = now
 		}
-		m.show(console.MachineRunning, "")
+		m.show(console.MachineRunning, map[bool]string{true: saysOver}[over])
 	case over:
 		m.show(console.MachineStopped, isOver)
 	case !m.since.IsZero():
