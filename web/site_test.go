@@ -169,7 +169,7 @@ func (s *site) instanceOf(t testing.TB, event string) string {
 	t.Helper()
 	var id string
 	eventually(t, "has a machine", func() bool {
-		page, err := s.console.Instances(t.Context(), s.otto, console.InstanceQuery{})
+		page, err := s.console.Instances(t.Context(), console.System, console.InstanceQuery{})
 		must(t, err)
 		for _, i := range page.Instances {
 			if i.Event == event && s.cloud.userData(i.ID) != "" {
