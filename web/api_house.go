@@ -74,7 +74,7 @@ func (s *Server) getSettings(c *gin.Context) (settingsJSON, error) {
 // getBackup sends a copy of the store. Where that ends badly on its way the connection
 // is broken, so that nobody takes half of it for all.
 func (s *Server) getBackup(c *gin.Context) {
-	s.sendFile(c, "application/octet-stream", "popup-"+time.Now().UTC().Format("20060102-150405")+".db",
+	s.sendFile(c, mediaFile, "popup-"+time.Now().UTC().Format("20060102-150405")+".db",
 		func(to io.Writer) error { return s.console.Backup(c, s.actor(c), to) })
 }
 
@@ -134,6 +134,6 @@ var houseRoutes = []route{
 		query: []parameter{{name: "event", means: "an event's id or name"}, {name: "page_token", means: "next_page_token of the page before"},
 			{name: "page_size", means: "how many, at most 500", kind: "integer"}}},
 	{method: http.MethodGet, path: "/api/v1/settings", who: signedIn, does: "how this console was started", endpoint: answer(200, (*Server).getSettings)},
-	{method: http.MethodGet, path: "/api/v1/backup", who: signedIn, does: "a copy of the store, without the keys that open its secrets", endpoint: raw("application/octet-stream", (*Server).getBackup)},
+	{method: http.MethodGet, path: "/api/v1/backup", who: signedIn, does: "a copy of the store, without the keys that open its secrets", endpoint: raw(mediaFile, (*Server).getBackup)},
 	{method: http.MethodGet, path: "/api/v1/openapi.json", who: anybody, does: "this document", endpoint: raw("application/json", (*Server).getOpenAPI)},
 }

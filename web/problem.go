@@ -12,6 +12,7 @@ import (
 
 	"popup/console"
 	"popup/console/catalogue"
+	"popup/web/oidc"
 )
 
 const problemType = "application/problem+json"
@@ -151,6 +152,8 @@ var plain = []struct {
 	{console.ErrWrongPassword, http.StatusUnauthorized, console.ErrWrongPassword.Error()},
 	{console.ErrNotInvited, http.StatusForbidden, console.ErrNotInvited.Error()},
 	{console.ErrLinkOver, http.StatusGone, console.ErrLinkOver.Error()},
+	{oidc.ErrBeginAgain, http.StatusBadRequest, oidc.ErrBeginAgain.Error()},
+	{oidc.ErrRefused, http.StatusForbidden, oidc.ErrRefused.Error()},
 	{console.ErrOver, http.StatusGone, console.ErrOver.Error()},
 	{console.ErrTaken, http.StatusConflict, "that name is taken; choose another"},
 	{console.ErrForgotten, http.StatusGone, console.ErrForgotten.Error()},

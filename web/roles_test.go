@@ -162,6 +162,14 @@ POST    /api/v1/events/:id/purge             yyhffhfs
 GET     /api/v1/events/:id/receipt           yyhyyhys
 GET     /api/v1/events/:id/deployments       yyhyyhys
 GET     /api/v1/events/:id/operations        yyhyyhys
+GET     /api/v1/events/:id/archives          yyhffhys
+GET     /api/v1/events/:id/archives.zip      hhhffhhs
+GET     /api/v1/instances/:id/archives/:name hhhffhhs
+PUT     /api/v1/vault/:name                  yyyyyyyy
+GET     /api/v1/vault/:name                  ffffffff
+GET     /api/v1/vault/                       ffffffff
+GET     /sign-in/oidc                        hhhhhhhh
+GET     /sign-in/oidc/callback               hhhhhhhh
 GET     /api/v1/public/:name                 yyyyyyyy
 GET     /api/v1/instances                    yyyyyyys
 GET     /api/v1/instances/:id                yyhyyhys

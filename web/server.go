@@ -20,6 +20,7 @@ import (
 
 	"popup/console"
 	"popup/console/catalogue"
+	"popup/web/oidc"
 )
 
 // Options are what the console is served with.
@@ -33,6 +34,8 @@ type Options struct {
 	Cloud     string   // the one that is used where none is asked for
 	// Binaries are the files that instances download, by the SHA-256 of each in hex.
 	Binaries map[string]string
+	// Provider signs people in by way of an OpenID provider; nil: there is none.
+	Provider *oidc.Provider
 	Log      *slog.Logger // nil: nothing is logged
 }
 

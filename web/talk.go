@@ -3,7 +3,9 @@ package web
 import (
 	"errors"
 	"io"
+	"math"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -52,11 +54,56 @@ func (s *Server) takeLogs(c *gin.Context, body []byte) (none, error) {
 	return none{}, s.console.TakeLogs(c, c.Param("command"), body, signature(c))
 }
 
+// putArchive takes an archive as it comes: neither side holds it in memory.
+func (s *Server) putArchive(c *gin.Context) (wire.KeptArchive, error) {
+	if c.Request.ContentLength < 0 {
+		return wire.KeptArchive{}, &malformed{"the header Content-Length is missing"}
+	}
+	keepAlive(c, archiveTime) // it is read back and verified before it is answered
+	body := &patientBody{c.Request.Body, http.NewResponseController(c.Writer)}
+	return s.console.PutArchive(c, console.Backup{Name: c.Param("name"), Size: c.Request.ContentLength, Digest: c.GetHeader(wire.HeaderDigest), Body: body}, signature(c))
+}
+
+// archiveTime bounds how long it takes to take and to verify one archive.
+const archiveTime = 6 * time.Hour
+
+// A patientBody may take its time, as long as something comes.
+type patientBody struct {
+	io.Reader
+	control *http.ResponseController
+}
+
+func (p *patientBody) Read(b []byte) (int, error) {
+	_ = p.control.SetReadDeadline(time.Now().Add(fileStall)) // what has none needs none
+	n, err := p.Reader.Read(b)
+	if err != nil {
+		_ = p.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// keptArchive sends an instance an archive of its own.
+func (s *Server) keptArchive(c *gin.Context) {
+	kept, file, err := s.console.GetArchive(c, c.Param("name"), signature(c))
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.sendArchive(c, kept, file)
+}
+
+func (s *Server) keptArchives(c *gin.Context) (wire.VaultList, error) {
+	return s.console.ListArchives(c, signature(c))
+}
+
 // instanceRoutes are what instances ask for. Package wire says how.
 var instanceRoutes = []route{
 	{method: http.MethodPost, path: wire.PathEnrol, who: instance, does: "an instance brings its key", limit: wire.MaxEnrolment, endpoint: hears[wire.Enrolment](answer(200, heed((*Server).enrol)))},
 	{method: http.MethodPost, path: wire.PathReport, who: instance, does: "an instance says how it is", limit: wire.MaxReport, endpoint: hears[wire.Report](answer(200, heed((*Server).report)))},
 	{method: http.MethodPost, path: wire.PathLogs + ":command", who: instance, does: "an instance sends its log, compressed", limit: wire.MaxLogs, endpoint: answer(204, heed((*Server).takeLogs))},
+	{method: http.MethodPut, path: wire.PathVault + ":name", who: instance, does: "an instance sends an archive of its state", limit: math.MaxInt64, endpoint: answer(200, (*Server).putArchive)},
+	{method: http.MethodGet, path: wire.PathVault + ":name", who: instance, does: "an instance takes an archive back", endpoint: raw(mediaFile, (*Server).keptArchive)},
+	{method: http.MethodGet, path: wire.PathVault, who: instance, does: "the archives of an instance", endpoint: answer(200, (*Server).keptArchives)},
 }
 
 // hears says in the API's document what a body is that the console itself reads.
