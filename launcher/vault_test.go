@@ -32,6 +32,7 @@ import (
 type vaultServer struct {
 	t     *testing.T
 	vault archive.Vault
+	http2 bool
 	puts  atomic.Int64 // that were not answered by before
 	// before, where it answers true, answers a request instead.
 	before func(w http.ResponseWriter, r *http.Request) bool
@@ -48,7 +49,9 @@ func openConsoleVault(t *testing.T, s *vaultServer) *consoleVault {
 		t.Fatal(err)
 	}
 	s.t = t
-	server := httptest.NewTLSServer(s)
+	server := httptest.NewUnstartedServer(s)
+	server.EnableHTTP2 = s.http2
+	server.StartTLS()
 	t.Cleanup(server.Close)
 	l := linked(t, t.TempDir(), wire.Console{URL: server.URL, Token: token, Pin: wire.PinOf(server.Certificate())}).console
 	t.Cleanup(l.archives.CloseIdleConnections)
@@ -62,6 +65,9 @@ func openConsoleVault(t *testing.T, s *vaultServer) *consoleVault {
 }
 
 func (s *vaultServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if (r.ProtoMajor == 2) != s.http2 {
+		s.t.Errorf("it speaks %s", r.Proto)
+	}
 	if r.URL.Path == wire.PathEnrol {
 		s.enrol(w, r)
 		return
@@ -158,11 +164,21 @@ func (s *vaultServer) get(w http.ResponseWriter, r *http.Request, name string) {
 }
 
 func TestConsoleVault(t *testing.T) {
-	vaulttest.Run(t, vaulttest.Options{Keeps: true, Open: func(t *testing.T) archive.Vault { return openConsoleVault(t, &vaultServer{}) }})
+	bothProtocols(t, func(t *testing.T, http2 bool) {
+		vaulttest.Run(t, vaulttest.Options{Keeps: true, Open: func(t *testing.T) archive.Vault { return openConsoleVault(t, &vaultServer{http2: http2}) }})
+	})
+}
+
+// bothProtocols are what a console may speak.
+func bothProtocols(t *testing.T, test func(t *testing.T, http2 bool)) {
+	t.Run("HTTP/1.1", func(t *testing.T) { test(t, false) })
+	t.Run("HTTP/2", func(t *testing.T) { test(t, true) })
 }
 
 // TestConsoleVaultInsists: what may pass by itself is tried again, until it is there.
-func TestConsoleVaultInsists(t *testing.T) {
+func TestConsoleVaultInsists(t *testing.T) { bothProtocols(t, testInsists) }
+
+func testInsists(t *testing.T, http2 bool) {
 	var enough chan struct{} // a server whose handler left a body unread sees nobody leave
 	for name, misbehave := range map[string]http.HandlerFunc{
 		"busy": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTooManyRequests) },
@@ -184,7 +200,7 @@ func TestConsoleVaultInsists(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var asked atomic.Int64
-			s := &vaultServer{before: func(w http.ResponseWriter, r *http.Request) bool {
+			s := &vaultServer{http2: http2, before: func(w http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path == wire.PathVault || asked.Add(1)%2 == 0 {
 					return false
 				}
@@ -232,9 +248,11 @@ func TestLostAnswerCostsNoUpload(t *testing.T) {
 }
 
 // TestNoOfTheConsoleStands, is said in its words, and comes before the archive is sent.
-func TestNoOfTheConsoleStands(t *testing.T) {
+func TestNoOfTheConsoleStands(t *testing.T) { bothProtocols(t, testNoStands) }
+
+func testNoStands(t *testing.T, http2 bool) {
 	var asked, read atomic.Int64
-	v := openConsoleVault(t, &vaultServer{before: func(w http.ResponseWriter, r *http.Request) bool {
+	v := openConsoleVault(t, &vaultServer{http2: http2, before: func(w http.ResponseWriter, r *http.Request) bool {
 		asked.Add(1)
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		fmt.Fprint(w, `{"detail": "an archive may have 10 bytes; have the app clean up"}`)
