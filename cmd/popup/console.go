@@ -16,6 +16,7 @@ import (
 	"popup/internal/guard"
 	"popup/userdata"
 	"popup/web"
+	"popup/web/oidc"
 )
 
 // consoleFlags are what popup console is told.
@@ -26,6 +27,7 @@ type consoleFlags struct {
 	localHost       string
 	allowPrivate    bool
 	allowUnconfined bool
+	oidc            oidc.Config
 	verbose         bool
 }
 
@@ -62,6 +64,10 @@ stop (Ctrl-C, or TERM) it answers what is asked right now, for at most 10 s.`,
 	flags.StringVar(&f.localHost, "local-host", "", "address of this machine that apps listen on (default 127.0.0.1)")
 	flags.BoolVar(&f.allowPrivate, "allow-private-addresses", false, "fetch apps also from this machine and from private networks")
 	flags.BoolVar(&f.allowUnconfined, "allow-unconfined", false, "launch anybody's app here also where the kernel cannot confine it")
+	flags.StringVar(&f.oidc.Issuer, "oidc-issuer", "", "`URL` of an OpenID provider that people may sign in with")
+	flags.StringVar(&f.oidc.ClientID, "oidc-client-id", "", "what this console is called there")
+	flags.StringVar(&f.oidc.SecretFile, "oidc-secret-file", "", "`FILE` with the client's secret")
+	flags.StringVar(&f.oidc.Title, "oidc-title", "", "what people call the provider (default its host)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	cmd.AddCommand(newConsoleBackupCommand(&f.dataDir), newConsoleRestoreCommand(&f.dataDir),
 		newConsoleRecoverCommand(&f.dataDir), newConsoleClaimCommand(&f.dataDir))
@@ -76,6 +82,11 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 	at, err := findConsole(f.dataDir)
 	if err != nil {
 		return usageError{err}
+	}
+	if f.oidc != (oidc.Config{}) {
+		if err := f.oidc.Validate(); err != nil {
+			return usageError{fmt.Errorf("--oidc: %w", err)}
+		}
 	}
 	kept, err := at.open(ctx)
 	if err != nil {
@@ -105,7 +116,7 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 		return err
 	}
 	c, err := console.New(ctx, console.Options{
-		Store: kept.store, Keys: kept.keys, Catalogue: apps, Guard: strangers,
+		Store: kept.store, Keys: kept.keys, Archives: kept.archives, Catalogue: apps, Guard: strangers,
 		Clouds: map[string]console.Cloud{"local": cloud}, Cloud: "local",
 		URL: listening.URL, Pin: listening.Pin, Version: version, Log: log, Binary: binaryAt(listening.URL, sum),
 	})
@@ -113,7 +124,7 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 		return err
 	}
 	server, err := web.New(web.Options{Console: c, Catalogue: apps, URL: listening.URL, Pin: listening.Pin, Version: version,
-		Clouds: []string{"local"}, Cloud: "local", Binaries: map[string]string{sum: self}, Log: log})
+		Clouds: []string{"local"}, Cloud: "local", Binaries: map[string]string{sum: self}, Provider: f.provider(listening.URL, c, kept.keys), Log: log})
 	if err != nil {
 		return usageError{err}
 	}
@@ -129,6 +140,14 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 		apps.Run,
 		func(ctx context.Context) error { return server.Serve(ctx, listening) },
 		func(ctx context.Context) error { return web.ServeControl(ctx, control, c) })
+}
+
+// provider is the OpenID provider that the flags name; nil: none.
+func (f consoleFlags) provider(url string, c *console.Console, keys *console.Keys) *oidc.Provider {
+	if f.oidc == (oidc.Config{}) {
+		return nil
+	}
+	return oidc.New(oidc.Options{Config: f.oidc, URL: url, People: c, Keys: keys})
 }
 
 // binaryAt is this executable, as the console at url serves it to its instances.

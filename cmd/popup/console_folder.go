@@ -44,9 +44,9 @@ func findConsole(dataDir string) (consoleFolder, error) {
 
 // consoleKept is what is open of a console's folder.
 type consoleKept struct {
-	store console.Store
-	keys  *console.Keys
-	vault archive.Vault
+	store    console.Store
+	keys     *console.Keys
+	archives *console.Archives
 }
 
 func (k consoleKept) Close() error { return k.store.Close() }
@@ -82,7 +82,7 @@ func (f consoleFolder) open(ctx context.Context) (consoleKept, error) {
 	if err != nil {
 		return consoleKept{}, err
 	}
-	return consoleKept{store, keys, vault}, nil
+	return consoleKept{store, keys, console.NewArchives(console.ArchivesOptions{Vault: vault, Free: func() (int64, error) { return archive.FreeSpace(f.vault()) }})}, nil
 }
 
 // exists says in a sentence that there is no console yet.
