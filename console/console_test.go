@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"io"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -10,11 +11,12 @@ import (
 	"popup/userdata"
 )
 
-// OpenStore opens the store in a folder, and VerifyAudit reads its whole audit log:
-// store_test.go sets them.
+// OpenStore opens the store in a folder, VerifyAudit reads its whole audit log, and
+// RestoreStore makes one of a backup: store_test.go sets them.
 var (
-	OpenStore   func(ctx context.Context, dir string) (Store, error)
-	VerifyAudit func(ctx context.Context, s Store) error
+	OpenStore    func(ctx context.Context, dir string) (Store, error)
+	VerifyAudit  func(ctx context.Context, s Store) error
+	RestoreStore func(ctx context.Context, dir string, from io.Reader) error
 )
 
 // Who asks in tests.

@@ -7,5 +7,5 @@ import (
 
 // The store knows the console, so that tests inside the package are handed it.
 func init() {
-	console.OpenStore, console.VerifyAudit = embedded.Open, embedded.VerifyAudit
+	console.OpenStore, console.VerifyAudit, console.RestoreStore = embedded.Open, embedded.VerifyAudit, embedded.Restore
 }

@@ -3,6 +3,7 @@ package embedded
 
 import (
 	"context"
+	"io"
 
 	"popup/console"
 	"popup/store"
@@ -16,4 +17,9 @@ func Open(ctx context.Context, dir string) (console.Store, error) { return sqlit
 func VerifyAudit(ctx context.Context, s console.Store) error {
 	_, err := store.VerifyAudit(ctx, s)
 	return err
+}
+
+// Restore makes the store of a folder that has none out of a backup.
+func Restore(ctx context.Context, dir string, from io.Reader) error {
+	return sqlite.Restore(ctx, dir, from)
 }
