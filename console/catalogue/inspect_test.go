@@ -93,6 +93,11 @@ func TestInspectElsewhere(t *testing.T) {
 		t.Errorf("notes %q", p.Notes)
 	}
 
+	repo.Commit(map[string]string{"app.yaml": page("fair", "service:", "  repository: "+url+"/"), "index.html": ""}) // itself, written otherwise
+	if p := inspect(t, c, url); p.Code.Ref != repo.Head() || len(p.Notes) > 0 {
+		t.Errorf("itself: %+v, %q; want %s", p.Code, p.Notes, repo.Head())
+	}
+
 	repo.Git("checkout", "-q", "-b", "stable")
 	stable := repo.Commit(map[string]string{"index.html": "stable"})
 	repo.Git("checkout", "-q", "main")
@@ -151,8 +156,11 @@ func TestInspectForks(t *testing.T) {
 			t.Error(d)
 		}
 	}
-	fork.Git("mv", "app.yaml", "gone.yaml")
-	fork.Git("rm", "-qf", "gone.yaml")
+	fork.Commit(map[string]string{"app.yaml": "a: b"}) // what it says is not passed over
+	if p, err := c.Inspect(t.Context(), url); !errors.As(err, new(apps.Problems)) {
+		t.Errorf("a fork with a manifest at fault: %+v, %v", p, err)
+	}
+	fork.Git("rm", "-q", "app.yaml")
 	fork.Commit(map[string]string{"Procfile": "web: ./evil"})
 	if p := inspect(t, c, url); p.Loaded.ID != "fair" {
 		t.Errorf("the catalogue's manifest is not above what is detected: %+v", p.Loaded)
