@@ -1,13 +1,16 @@
 package web
 
 import (
+	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"popup/console"
 	"popup/templates"
+	"popup/web/oidc"
 )
 
 // An accessPage is one of those on which somebody comes in.
@@ -20,7 +23,7 @@ type accessPage struct {
 
 // newPassword is the field for one that is chosen.
 func newPassword(name, label string) field {
-	return field{Name: name, Label: label, Type: "password", Hint: "At least 12 characters; a few words are easy to remember.", Required: true, Autocomplete: "new-password"}
+	return field{Name: name, Label: label, Type: "password", Hint: "At least 10 characters: three or four words are easy to remember.", Required: true, Autocomplete: "new-password"}
 }
 
 func claimFields(p console.NewPerson) []field {
@@ -73,13 +76,20 @@ func (s *Server) pageSignIn(c *gin.Context) {
 }
 
 func (s *Server) showSignIn(c *gin.Context, page accessPage, status int) {
+	if p := s.opts.Provider; p != nil {
+		page.Provider, page.ProviderPath = p.Title(), oidc.BeginPath+"?"+url.Values{"next": {page.Next}}.Encode()
+	}
 	s.show(c, view{name: templates.ConsoleSignIn, status: status, title: "Sign in", data: page})
 }
 
 func (s *Server) doSignIn(c *gin.Context) {
 	name, next := c.PostForm("name"), localPath(c.PostForm("next"))
-	session, err := s.console.SignIn(c, name, c.PostForm("password"), c.ClientIP())
-	if fields, status, ok := refused(err); ok {
+	session, err := s.signIn(c, name, c.PostForm("password"))
+	fields, status, ok := refused(err)
+	if errors.Is(err, console.ErrWrongPassword) {
+		fields, status, ok = []console.FieldError{{Message: spoken(err.Error())}}, http.StatusUnauthorized, true
+	}
+	if ok {
 		page := accessPage{Fields: signInFields(name), Next: next}
 		page.Problems = explain(fields, "", page.Fields)
 		s.showSignIn(c, page, status)
