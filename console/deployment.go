@@ -34,8 +34,11 @@ type Deployment struct {
 }
 
 func (d Deployment) record() Record {
-	return Record{Kind: KindDeployment, ID: d.ID, Parent: d.Event, Topic: d.Event, Sort: d.Created.UTC().Format(time.RFC3339Nano)}
+	return Record{Kind: KindDeployment, ID: d.ID, Parent: d.Event, Topic: d.Event, Sort: d.Created.UTC().Format(sortableTime)}
 }
+
+// sortableTime writes moments of UTC so that their texts are in the order of time.
+const sortableTime = "2006-01-02T15:04:05.000000000Z"
 
 // Catalogued says that its manifest is one of the catalogue.
 func (d Deployment) Catalogued() bool { return d.Repository == "" }

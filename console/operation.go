@@ -38,7 +38,7 @@ type Operation struct {
 
 func (o Operation) record() Record {
 	return Record{Kind: KindOperation, ID: o.ID, Name: o.Key, Parent: o.Event, Topic: o.Event, State: string(o.State),
-		Sort: o.Created.UTC().Format(time.RFC3339Nano)}
+		Sort: o.Created.UTC().Format(sortableTime)}
 }
 
 // settle says whether an operation that runs is done by now, of all instances of its event.

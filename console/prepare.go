@@ -72,6 +72,7 @@ func (c *Console) prepare(ctx context.Context, a Actor, r LaunchRequest) (prepar
 			continue // it was not found
 		}
 		d, err := c.deploymentOf(ctx, p, p.offers[i], app)
+		d.Created = d.Created.Add(time.Duration(i)) // they are listed in this order
 		w.check(appField(i), err)
 		p.deployments = append(p.deployments, d)
 		p.note(p.offers[i], d)
@@ -285,10 +286,11 @@ func (c *Console) checkCloud(ctx context.Context, p prepared) error {
 		if ask.UserData, err = c.userData(p.event, d, first, ""); err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-		err = c.opts.Clouds[p.cloud].Check(ctx, ask)
+		within, cancel := context.WithTimeout(ctx, checkTimeout)
+		err = c.opts.Clouds[p.cloud].Check(within, ask)
+		late := within.Err()
 		cancel()
-		if ctx.Err() != nil && err != nil {
+		if err != nil && late != nil {
 			return fmt.Errorf("ask %s for a machine: %w", p.cloud, err)
 		}
 		if err != nil {
