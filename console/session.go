@@ -22,7 +22,7 @@ var (
 	// ErrWrongPassword says that nobody has that name and that password.
 	ErrWrongPassword = errors.New("the name or the password is wrong")
 	// ErrNotInvited says that whoever a provider vouched for is nobody here.
-	ErrNotInvited = errors.New("nobody was invited here with that email address; ask an owner of this console to")
+	ErrNotInvited = errors.New("nobody was invited here with that email address; ask an owner of this console for an invitation")
 )
 
 // A Session is what a browser that signed in has.
