@@ -123,6 +123,9 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 	if err != nil {
 		return err
 	}
+	if err := c.CheckKeys(ctx); err != nil {
+		log.Error("check the key file", "err", err)
+	}
 	server, err := web.New(web.Options{Console: c, Catalogue: apps, URL: listening.URL, Pin: listening.Pin, Version: version,
 		Clouds: []string{"local"}, Cloud: "local", Binaries: map[string]string{sum: self}, Provider: f.provider(listening.URL, c, kept.keys), Log: log})
 	if err != nil {
