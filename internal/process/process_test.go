@@ -30,7 +30,7 @@ func TestProgramHasOnlyWhatItWasGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = given.Close() }()
-	spec := script(t, `tr '\0' '\n' </proc/self/environ; ls /proc/$$/fd | tr '\n' ' '; echo; pwd -P; cat
+	spec := script(t, `tr '\0' '\n' </proc/self/environ; (exec ls /proc/$$/fd >fds); tr '\n' ' ' <fds; echo; pwd -P; cat
 		set -- $(cat /proc/$$/stat); echo $(($1 == $6)) $7`) // of a session of its own, without a terminal
 	spec.Env = append(spec.Env, "GREETING=hello\nworld \xff")
 	spec.ExtraFiles = []*os.File{given}
