@@ -85,6 +85,9 @@ func serving(o Overrides) (wire.Serve, error) {
 	if err := serve.Check(); err != nil {
 		return wire.Serve{}, err
 	}
+	if len(serve.Domains) == 0 {
+		serve.Domains = nil // an empty list would not come back from a plan's text
+	}
 	for i, given := range serve.Domains {
 		domain, err := wire.ParseDomain(given)
 		if err != nil {

@@ -39,3 +39,18 @@ func TestPlanServing(t *testing.T) {
 		}
 	}
 }
+
+// An empty list of domains, as a form or an API sends it, is none.
+func TestPlanWithNoDomains(t *testing.T) {
+	loaded, err := apps.LoadShipped("notice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := NewPlan(loaded, Overrides{Origin: Origin{Shipped: "notice"}, Domains: []string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := EncodePlan(plan); err != nil {
+		t.Error(err)
+	}
+}
