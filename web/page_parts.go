@@ -83,6 +83,11 @@ func fieldID(name string) string {
 // explain puts what is wrong beside the fields, and lists it. under is what the API's
 // names begin with here: event. What no field is for is listed alone.
 func explain(errors []console.FieldError, under string, groups ...[]field) (problems []fieldProblem) {
+	for _, group := range groups {
+		for i := range group {
+			group[i].Focus = group[i].Focus && len(errors) == 0 // the problems are read first
+		}
+	}
 	for _, e := range errors {
 		p := fieldProblem{Label: e.Field, Message: spoken(e.Message)}
 		for _, group := range groups {
@@ -198,8 +203,11 @@ type confirmation struct {
 	Error           string
 }
 
-// spoken begins a sentence large, and ends it.
+// spoken begins a sentence large, and ends it; one about a field it lets begin with it.
 func spoken(text string) string {
+	if strings.HasPrefix(text, "is ") || strings.HasPrefix(text, "has ") {
+		text = "it " + text
+	}
 	r, n := utf8.DecodeRuneInString(text)
 	if n == 0 || r == utf8.RuneError {
 		return text
