@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"popup/console"
+	"popup/internal/archive"
 	"popup/internal/testutil"
 	"popup/internal/wire"
 	"popup/launcher"
@@ -37,18 +39,28 @@ type fakeConsole struct {
 	answer   wire.Answer
 	enrolled wire.Enrolled
 	lose     bool // the next answer to an enrolment
+	archives *console.Archives
+	kept     []console.Archive // in the order they came
 	// misbehave, where it answers true, answers a request instead.
 	misbehave func(w http.ResponseWriter, r *http.Request) bool
 }
 
 func newConsole(t *testing.T) *fakeConsole {
-	c := &fakeConsole{t: t, logs: map[string]string{}, answer: wire.Answer{Next: 5}}
+	vault, err := archive.FolderVault(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &fakeConsole{t: t, logs: map[string]string{}, answer: wire.Answer{Next: 5}, archives: console.NewArchives(console.ArchivesOptions{Vault: vault})}
 	c.Server = httptest.NewTLSServer(c)
 	t.Cleanup(c.Close)
 	return c
 }
 
 func (c *fakeConsole) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, wire.PathVault) {
+		c.serveVault(w, r)
+		return
+	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	if err != nil {
 		return // it was stopped meanwhile
