@@ -19,8 +19,10 @@ type Deployment struct {
 	// Repository is where the manifest came from, where that is not the catalogue.
 	Repository string `json:"repository,omitempty"`
 	Commit     string `json:"commit,omitempty"` // of the catalogue, or of Repository, that was looked at
-	Cloud      string `json:"cloud"`
-	Count      int    `json:"count"` // of instances that are wanted
+	// Swapped is set where whoever launched it named other code or data than the manifest.
+	Swapped bool   `json:"swapped,omitempty"`
+	Cloud   string `json:"cloud"`
+	Count   int    `json:"count"` // of instances that are wanted
 	// Plan is what each instance is told, without its id, its console and its settings.
 	Plan     wire.Plan         `json:"plan"`
 	Settings map[string]string `json:"settings,omitempty"`
@@ -40,8 +42,8 @@ func (d Deployment) record() Record {
 // sortableTime writes moments of UTC so that their texts are in the order of time.
 const sortableTime = "2006-01-02T15:04:05.000000000Z"
 
-// Catalogued says that its manifest is one of the catalogue.
-func (d Deployment) Catalogued() bool { return d.Repository == "" }
+// Catalogued says that all that runs is what the catalogue names.
+func (d Deployment) Catalogued() bool { return d.Repository == "" && !d.Swapped }
 
 // HasState says that its app writes something that is worth a backup.
 func (d Deployment) HasState() bool { return d.Plan.Manifest.State != nil }

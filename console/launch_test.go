@@ -268,6 +268,24 @@ func TestWhatTheCloudRefuses(t *testing.T) {
 	}
 }
 
+// An app of the catalogue with somebody else's code is no app of the catalogue.
+func TestLaunchOfOtherCodeIsAStrangers(t *testing.T) {
+	c := newConsole(t)
+	for _, r := range []AppRequest{
+		{App: "notice"},
+		{App: "notice", Service: "https://example.org/mine.git"},
+		{App: "notice", Data: "https://example.org/mine.git"},
+	} {
+		v, err := c.Preview(t.Context(), anOwner, fair(r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if own := r.Service+r.Data == ""; v.Apps[0].Deployment.Catalogued() != own {
+			t.Errorf("%+v is taken for one of the catalogue: %v", r, !own)
+		}
+	}
+}
+
 func TestLaunchThatCouldNotReachTheConsole(t *testing.T) {
 	for _, c := range []struct{ url, cloud, want string }{
 		{"http://127.0.0.1:8000", "local", ""},

@@ -160,7 +160,7 @@ func lifetimeOf(offers []offer) (life apps.Lifetime) {
 // deploymentOf is what an offer becomes. Its error is an *InputError.
 func (c *Console) deploymentOf(ctx context.Context, p prepared, o offer, r AppRequest) (Deployment, error) {
 	var w wrong
-	d := Deployment{ID: newID(8), Event: p.event.ID, Title: cmp.Or(r.Title, o.Name), App: o.ID, Repository: o.Repository, Commit: o.Commit,
+	d := Deployment{ID: newID(8), Event: p.event.ID, Title: cmp.Or(r.Title, o.Name), App: o.ID, Repository: o.Repository, Commit: o.Commit, Swapped: r.Service != "" || r.Data != "",
 		Cloud: p.cloud, Count: max(r.Count, 1), Lifetime: o.Lifetime, Architectures: o.Resources.Architectures, Created: c.now()}
 	if err := checkTitle(d.Title); err != nil {
 		w.add("title", err.Error())
