@@ -96,10 +96,10 @@ func (c *Console) noteArchive(ctx context.Context, a Archive) (Archive, error) {
 		}
 		return c.audit(tx, Actor{ID: a.Instance}, "archive", "instance/"+a.Instance, fmt.Sprintf("%s, %d bytes, read back and verified", a.Name, a.Size))
 	})
-	if err != nil {
-		return Archive{}, err
+	if err == nil {
+		c.fleet.refresh(ctx)
 	}
-	return noted, c.fleet.catchUp(ctx)
+	return noted, err
 }
 
 // pruneArchives removes the oldest archives of an instance beyond those that are kept.

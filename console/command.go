@@ -54,10 +54,10 @@ func (c *Console) change(ctx context.Context, a Actor, v Verb, instance string, 
 		}
 		return put(tx, i)
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		c.fleet.refresh(ctx)
 	}
-	return c.fleet.catchUp(ctx)
+	return err
 }
 
 // instanceFor reads an instance and its event for an actor who wants that with it.

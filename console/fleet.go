@@ -113,6 +113,14 @@ func (f *fleet) catchUp(ctx context.Context) error {
 	}
 }
 
+// refresh has the fleet know of what was just committed. Where that does not work it
+// hears of it later: what was committed is not to be done again.
+func (f *fleet) refresh(ctx context.Context) {
+	if err := f.catchUp(ctx); err != nil {
+		f.c.log.Warn("follow the store", "err", err)
+	}
+}
+
 // renewed are objects as they are after some changes.
 type renewed struct {
 	events      []Event

@@ -30,10 +30,7 @@ const (
 
 // health judges a member. f.mu is held.
 func (f *fleet) health(m *member, now time.Time) (word, why string) {
-	period := m.next
-	if period == 0 {
-		period = f.c.period()
-	}
+	period := max(m.next, f.c.period()) // one that is asked to hurry may be busy
 	return judge(&m.Instance, judgement{last: m.last, heard: m.heard, since: f.started, now: now, period: period})
 }
 

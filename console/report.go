@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"time"
 
@@ -41,6 +42,9 @@ func parseReport(body []byte) (r wire.Report, err error) {
 	if r.Version < 1 || r.Seq == 0 {
 		return r, &InputError{[]FieldError{{"body", "a report has a version and a seq"}}}
 	}
+	if u, err := url.Parse(r.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		r.URL = "" // people are led there
+	}
 	return r, nil
 }
 
@@ -72,15 +76,25 @@ func (m *member) resulted(r wire.Report) bool {
 }
 
 // lags says that the console's own idea of an instance is behind what it reports
-// though the report as such is known: a launch that was answered after it.
+// though the report as such is known: a launch that was answered after it, or a store
+// that was taken back to an earlier state.
 func (m *member) lags(r wire.Report) bool {
-	return r.Live && (m.State == InstanceLaunching || m.State == InstanceStarting)
+	return r.Live && (m.State == InstanceLaunching || m.State == InstanceStarting) || isAhead(r, m.Instance)
+}
+
+// isAhead says that an instance was told more than the console knows of: its store was
+// taken back. What is wanted would be passed over until its generation is higher.
+func isAhead(r wire.Report, i Instance) bool {
+	const most = 1 << 62 // somebody makes fun of us
+	return r.Generation > i.Wanted.Generation && r.Generation < most
 }
 
 // How soon an instance is to report again.
 const (
 	// soon is while something is under way with it.
 	soon = wire.LeastPeriod
+	// hurry is how long that lasts: after it, whatever it is does not come by itself.
+	hurry = 30 * time.Minute
 	// easy is how many reports at once are no trouble; with twice that many the next are
 	// asked for half as often, and so on.
 	easy = 64
@@ -109,13 +123,24 @@ func (f *fleet) answer(id string, r wire.Report) (a wire.Answer) {
 		}
 	}
 	next := f.c.period()
-	if a.Wanted != nil || len(a.Commands) > 0 || m.State == InstanceStarting || m.State == InstanceEnding || m.State == InstanceLaunching {
+	if a.Wanted != nil || len(a.Commands) > 0 || m.hurries(f.c.now()) {
 		next = soon
 	}
 	next *= time.Duration(1 + f.answering.Load()/easy)
 	m.next = wire.Period(int(next / time.Second))
 	a.Next = int(m.next / time.Second)
 	return a
+}
+
+// hurries says that somebody may be waiting for the next report.
+func (m *member) hurries(now time.Time) bool {
+	switch m.State {
+	case InstanceLaunching, InstanceStarting:
+		return now.Sub(m.Enrolled) < hurry
+	case InstanceEnding:
+		return now.Sub(m.Ended) < hurry
+	}
+	return false
 }
 
 // period is how often an instance reports where there is no news.

@@ -85,7 +85,7 @@ func (c *Console) keepAll(ctx context.Context, batch []*news) {
 		return nil
 	})
 	if err == nil {
-		err = c.fleet.catchUp(ctx)
+		c.fleet.refresh(ctx)
 	}
 	for _, n := range batch {
 		n.err = errors.Join(err, n.err)
@@ -107,6 +107,14 @@ func (c *Console) keepOne(tx Tx, n *news) error {
 	}
 	if err := c.heard(tx, &i, &n.report); err != nil {
 		return err
+	}
+	if isAhead(n.report, i) {
+		e, err := get[Event](tx, i.Event)
+		if err != nil {
+			return err
+		}
+		i.Wanted = wantedOf(e, i)
+		i.Wanted.Generation = n.report.Generation + 1
 	}
 	i.Report, i.Heard = &n.report, n.at
 	return put(tx, i)

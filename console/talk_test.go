@@ -451,3 +451,74 @@ func TestNewsSurvivesAFailure(t *testing.T) {
 		t.Error("the same news, told again, are not kept")
 	}
 }
+
+// TestTalkAfterARestore: an instance that was told more than the console's store knows
+// is told anew what is wanted, above that.
+func TestTalkAfterARestore(t *testing.T) {
+	c := newConsole(t, withKeys(t))
+	_, machines := party(t, c, "fair", "otto", 1)
+	m := machines[0].live(t)
+	m.report.Generation = 41
+	if answer := m.mustSay(t); answer.Wanted == nil || answer.Wanted.Generation != 42 || answer.Wanted.End == nil || answer.Wanted.End.At != "2026-05-31" {
+		t.Errorf("told %+v", answer.Wanted)
+	}
+	m.report.Generation = 42
+	before := c.newest(t)
+	m.mustSay(t) // the generation is news
+	m.mustSay(t)
+	if c.newest(t) != before+1 {
+		t.Errorf("%d changes", c.newest(t)-before)
+	}
+	m.report.Generation = 1<<63 - 1
+	if answer := m.mustSay(t); answer.Wanted == nil || answer.Wanted.Generation != 42 {
+		t.Errorf("a number that nobody gave: told %+v", answer.Wanted)
+	}
+}
+
+// TestHurry: who is under way reports often, but not for ever.
+func TestHurry(t *testing.T) {
+	c := newConsole(t, withKeys(t))
+	_, machines := party(t, c, "fair", "otto", 1)
+	m := machines[0].mustEnrol(t)
+	c.clock.advance(hurry - time.Second)
+	if next := m.mustSay(t).Next; next != 5 {
+		t.Errorf("while it builds: in %d s", next)
+	}
+	c.clock.advance(time.Second)
+	if next := m.mustSay(t).Next; next != 30 {
+		t.Errorf("when it has been building for half an hour: in %d s", next)
+	}
+	for range 3 * easy {
+		defer c.fleet.busy()()
+	}
+	if next := m.mustSay(t).Next; next != 4*30 {
+		t.Errorf("when all report at once: in %d s", next)
+	}
+}
+
+// TestReportedAddress: people are led to web addresses alone.
+func TestReportedAddress(t *testing.T) {
+	for given, want := range map[string]string{"http://a.test:8080/": "http://a.test:8080/", "https://a.test": "https://a.test", "javascript:alert(1)": "", "file:///etc/passwd": "",
+		"http://me:hush@a.test": "", "//a.test": "", "http:///x": "", "": ""} {
+		if r, err := parseReport(asJSON(t, wire.Report{Version: 1, Seq: 1, URL: given})); err != nil || r.URL != want {
+			t.Errorf("%q is %q, %v", given, r.URL, err)
+		}
+	}
+}
+
+// FuzzEnrolment: whatever is sent, what is wrong with it is told without its token.
+func FuzzEnrolment(f *testing.F) {
+	for _, seed := range []string{"", "null", `{"version": 1, "instance": "fair-1", "token": "hush-hush-hush-hush", "key": "AAAA"}`, `{"token": 7, "x": "hush-hush"}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		e, err := parseEnrolment(body)
+		var input *InputError
+		if err != nil && !errors.As(err, &input) || err == nil && (len(e.Key) != ed25519.PublicKeySize || wire.CheckInstance(e.Instance) != nil) {
+			t.Errorf("%+v, %v", e, err)
+		}
+		if err != nil && len(e.Token) > 15 && strings.Contains(err.Error(), e.Token) {
+			t.Errorf("the error holds the token: %v", err)
+		}
+	})
+}
