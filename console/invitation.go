@@ -91,9 +91,6 @@ func (c *Console) invitationOf(tx Tx, secret string) (i invitation, p Person, er
 		return i, p, err
 	}
 	p, err = get[Person](tx, i.Person)
-	if errors.Is(err, ErrNotFound) || err == nil && p.Disabled {
-		err = ErrLinkOver
-	}
 	return i, p, err
 }
 

@@ -132,6 +132,11 @@ func TestRecovery(t *testing.T) {
 	if p, err := c.Invited(t.Context(), secretOf(t, link, "join")); err != nil || p.ID != paula.ID {
 		t.Errorf("it is for %+v, %v", p, err)
 	}
+	if _, err := c.ChangePerson(t.Context(), System, s.Person.ID, PersonChange{Disabled: new(true)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.RecoveryLink(t.Context(), "olga")
+	failsWith(t, err, `no owner is called "olga"; there is paula`)
 	c.clock.advance(time.Hour)
 	if _, err := c.Join(t.Context(), secretOf(t, link, "join"), aPassword); !errors.Is(err, ErrLinkOver) {
 		t.Errorf("after an hour: %v", err)

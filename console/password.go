@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -75,15 +76,11 @@ func (p *passwords) check(ctx context.Context, hash, password string) (bool, err
 		return false, err
 	}
 	defer leave()
-	some := hash != ""
-	if !some {
-		hash = p.none
-	}
-	h, err := parseArgon(hash)
+	h, err := parseArgon(cmp.Or(hash, p.none))
 	if err != nil {
 		return false, err
 	}
-	return subtle.ConstantTimeCompare(h.of(password), h.key) == 1 && some, nil
+	return subtle.ConstantTimeCompare(h.of(password), h.key) == 1, nil
 }
 
 func (p *passwords) enter(ctx context.Context) (leave func(), err error) {

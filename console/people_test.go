@@ -21,6 +21,7 @@ func TestAddPerson(t *testing.T) {
 		"email ":                      {Name: "otto", Email: "Otto <otto@example.org>"},
 		"email  ":                     {Name: "otto", Email: "otto@example.org\r\nBcc: x"},
 		"email   ":                    {Name: "otto", Email: strings.Repeat("x", 250) + "@example.org"},
+		"email    ":                   {Name: "otto", Email: "o\u202Eo@example.org"},
 		"display":                     {Name: "otto", Display: strings.Repeat("x", 200)},
 		"display ":                    {Name: "otto", Display: "O\u202Eotto"},
 		"role":                        {Name: "otto", Role: "root"},
@@ -159,6 +160,19 @@ func TestChangePassword(t *testing.T) {
 		t.Errorf("a link from before sets it again: %v", err)
 	}
 	c.signIn(t, "olga", "seven eight nine")
+	// Neither who tries to sign in as her nor another who changes theirs gets in her way.
+	c.add(t, NewPerson{Name: "otto", Password: aPassword})
+	otto := c.in(t, c.signIn(t, "otto", aPassword))
+	for i := range 5 {
+		if _, err := c.SignIn(t.Context(), "olga", "wrong wrong", "198.51.100."+string(rune('1'+i))); !errors.Is(err, ErrWrongPassword) {
+			t.Error(err)
+		}
+		if err := c.ChangePassword(t.Context(), otto, "wrong wrong", "ten eleven twelve"); faults(err) != "old" {
+			t.Error(err)
+		}
+	}
+	check(t, c.ChangePassword(t.Context(), here, "seven eight nine", aPassword))
+	check(t, c.ChangePassword(t.Context(), here, aPassword, "seven eight nine"))
 	c.clock.advance(time.Minute)
 	for i := range 7 {
 		err := c.ChangePassword(t.Context(), here, strings.Repeat("wrong", 1+i*500), "ten eleven twelve")

@@ -20,6 +20,9 @@ func TestSecrets(t *testing.T) {
 		if again, ok := hashSecret(strings.ToUpper(secret)); !ok || !bytes.Equal(again, hash) {
 			t.Errorf("in capitals it is another one: %v", ok)
 		}
+		if _, ok := hashSecret(secret[:9] + "\n" + secret[9:]); ok {
+			t.Error("it may be broken in lines")
+		}
 		for i := range secret {
 			if _, ok := hashSecret(secret[:i]); ok {
 				t.Errorf("its first %d letters are one", i)

@@ -95,7 +95,7 @@ func (c *Console) SignIn(ctx context.Context, name, password, from string) (Sess
 	err = c.store.Update(ctx, func(tx Tx) error {
 		now, err := get[Person](tx, p.ID)
 		if err != nil || now.Disabled || now.Password != p.Password {
-			return errors.Join(err, ErrWrongPassword) // it was changed meanwhile
+			return errors.Join(err, ErrWrongPassword) // they may not, or it was changed meanwhile
 		}
 		return c.enter(tx, now, s, fmt.Sprintf("%s signed in with a password from %s", now.title(), cmp.Or(from, "somewhere")))
 	})
@@ -117,11 +117,7 @@ func (c *Console) personWith(ctx context.Context, name, password string) (p Pers
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return p, err
 	}
-	hash := p.Password
-	if p.Disabled {
-		hash = ""
-	}
-	good, err := c.door.passwords.check(ctx, hash, password)
+	good, err := c.door.passwords.check(ctx, p.Password, password)
 	if err == nil && !good {
 		err = ErrWrongPassword
 	}

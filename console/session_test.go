@@ -94,6 +94,46 @@ func TestSignInIsLimited(t *testing.T) {
 	}
 }
 
+// TestManySignIns: those that succeed do not count.
+func TestManySignIns(t *testing.T) {
+	c, _ := claimed(t)
+	for range 7 {
+		c.signIn(t, "olga", aPassword)
+	}
+}
+
+// TestPasswordIsChangedMeanwhile: while one was checked.
+func TestPasswordIsChangedMeanwhile(t *testing.T) {
+	for name, change := range map[string]func(p *Person){
+		"another password": func(p *Person) { p.Password = aSecondHash },
+		"disabled":         func(p *Person) { p.Disabled = true },
+	} {
+		c, s := claimed(t)
+		store := c.store
+		c.store = &slowStore{Store: store, before: func() {
+			check(t, store.Update(t.Context(), func(tx Tx) error {
+				p, err := get[Person](tx, s.Person.ID)
+				change(&p)
+				return errors.Join(err, put(tx, p))
+			}))
+		}}
+		if in, err := c.SignIn(t.Context(), "olga", aPassword, "192.0.2.1"); !errors.Is(err, ErrWrongPassword) || in.Secret != "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A slowStore has something else happen before each write.
+type slowStore struct {
+	Store
+	before func()
+}
+
+func (s *slowStore) Update(ctx context.Context, fn func(Tx) error) error {
+	s.before()
+	return s.Store.Update(ctx, fn)
+}
+
 func TestSessionsLast(t *testing.T) {
 	c, s := claimed(t)
 	id := c.in(t, s).Session

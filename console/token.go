@@ -144,7 +144,7 @@ func (c *Console) RemoveToken(ctx context.Context, a Actor, id string) error {
 		}
 		if itself := err == nil && a.Kind == ActorPerson && a.Token == t.ID; !itself {
 			verb := Admin // whether it is there is an owner's to know
-			if err == nil && t.Person == a.ID {
+			if t.Person == a.ID {
 				verb = Account
 			}
 			err = cmp.Or(authorise(a, verb, target{owner: t.Person}), err)

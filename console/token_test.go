@@ -61,6 +61,15 @@ func TestTokens(t *testing.T) {
 	if err != nil || len(mine) != 2 || mine[0].ID != all.ID || !mine[0].Used.Equal(c.now()) || !mine[1].Used.Equal(aDay.Add(time.Second)) || mine[0].Hash != nil {
 		t.Errorf("there are %+v, %v", mine, err)
 	}
+	c.add(t, NewPerson{Name: "paula", Role: RoleOwner, Password: aPassword})
+	for _, off := range []bool{true, false} {
+		_, err := c.ChangePerson(t.Context(), System, olga.ID, PersonChange{Disabled: &off})
+		check(t, err)
+		if _, err := c.ActorOfToken(t.Context(), secret); errors.Is(err, ErrSignIn) != off {
+			t.Errorf("disabled is %v: %v", off, err)
+		}
+	}
+	olga = c.in(t, c.signIn(t, "olga", aPassword))
 	c.clock.advance(24 * time.Hour)
 	if a, err := c.ActorOfToken(t.Context(), readsSecret); !errors.Is(err, ErrSignIn) {
 		t.Errorf("after a day it is %+v, %v", a, err)

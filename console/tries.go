@@ -80,7 +80,7 @@ func network(from string) string {
 		}
 		addr = port.Addr()
 	}
-	addr = addr.Unmap().WithZone("")
+	addr = addr.Unmap()
 	if addr.Is6() {
 		return netip.PrefixFrom(addr, 64).Masked().String()
 	}

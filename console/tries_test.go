@@ -75,6 +75,13 @@ func TestTriesFromAnAddress(t *testing.T) {
 
 func TestTriesThatSucceedDoNotCount(t *testing.T) {
 	of := newTries()
+	for i := range 8 { // one person in many places
+		one, err := of.begin("olga", fmt.Sprintf("198.51.100.%d", i), aDay)
+		if err != nil {
+			t.Fatalf("from the place %d: %v", i, err)
+		}
+		one.succeeded(aDay)
+	}
 	for i := range 40 { // a school behind one address, and a name that two share
 		one, err := of.begin(fmt.Sprint("name", i%20), "192.0.2.1", aDay)
 		if err != nil {
