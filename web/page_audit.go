@@ -68,6 +68,14 @@ func (s *Server) showAudit(c *gin.Context, e console.Event) {
 	s.show(c, v)
 }
 
+// deeds are the actions of the log, as what somebody did.
+var deeds = map[string]string{
+	"launch": "launched into", "create": "drafted", "change": "changed", "freeze": "froze", "thaw": "let go on", "end": "ended", "discard": "gave up what was written in", "purge": "removed the archives of",
+	"enrol": "enrolled", "refuse enrolment": "was refused", "command": "asked", "pin": "pinned", "archive": "archived what it wrote", "fetch archive": "fetched an archive of", "fetch archives": "fetched the archives of",
+	"back up": "backed up", "invite": "invited", "recover": "recovered", "make link": "made a link to", "remove link": "removed a link to", "add person": "added", "change person": "changed",
+	"change password": "changed the password of", "make token": "made a token of", "remove token": "removed a token of",
+}
+
 // auditLines shows entries, with people by their names where who looks may know them.
 func (s *Server) auditLines(c *gin.Context, log []console.AuditEntry, zone *time.Location) []auditLine {
 	actor := s.actor(c)
@@ -79,19 +87,19 @@ func (s *Server) auditLines(c *gin.Context, log []console.AuditEntry, zone *time
 	}
 	lines := make([]auditLine, 0, len(log))
 	for _, e := range log {
-		line := auditLine{At: at(e.At, now(), zone), Actor: cmp.Or(names[e.Actor], e.Actor, "somebody"), Action: e.Action, Object: e.Object, Detail: e.Detail}
-		kind, id, _ := strings.Cut(e.Object, " ")
+		line := auditLine{At: at(e.At, now(), zone), Actor: cmp.Or(names[e.Actor], e.Actor, "somebody"), Action: cmp.Or(deeds[e.Action], e.Action), Detail: e.Detail}
+		kind, id, _ := strings.Cut(e.Object, "/")
 		switch console.Kind(kind) {
 		case console.KindEvent:
-			line.Path = eventPath(id)
+			line.Path, line.Object = eventPath(id), "the event"
 		case console.KindInstance:
-			line.Path = instancePath(id)
-		case console.KindOperation:
-			line.Path = operationPath(id)
-		case console.KindPerson:
-			if names[id] != "" {
-				line.Object = names[id]
+			if line.Path, line.Object = instancePath(id), id; id == e.Actor {
+				line.Object = ""
 			}
+		case console.KindPerson:
+			line.Object = cmp.Or(names[id], id)
+		default:
+			line.Object = e.Object
 		}
 		lines = append(lines, line)
 	}

@@ -25,7 +25,7 @@ type eventPageData struct {
 	AddPath     string // where an app is added; empty: none may be
 	Share       *share
 	Archives    []archiveLine
-	// ArchivesPath is all of them as one file; empty where there is none, or one.
+	// ArchivesPath is all of them as one file; empty where there is none.
 	ArchivesPath  string
 	ReceiptPath   string
 	Manage        bool // its dates, its links, freezing it
@@ -144,7 +144,6 @@ func (s *Server) fillEvent(c *gin.Context, a console.Actor, e console.Event, pag
 	if err != nil {
 		return err
 	}
-	page.Archives = archiveLines(e, instances.Instances)
 	for _, d := range deployments {
 		page.Deployments = append(page.Deployments, s.deploymentCard(d, instances.Instances))
 	}
@@ -178,6 +177,13 @@ func (s *Server) fillManaged(c *gin.Context, a console.Actor, e console.Event, p
 	for _, l := range links {
 		page.Links = append(page.Links, linkLine{l.Title, page.Path + "/links/" + url.PathEscape(l.ID) + "/remove", at(l.Created, now(), zoneOf(e.Zone))})
 	}
+	archives, err := s.console.Archives(c, a, e.ID)
+	if err != nil {
+		return err
+	}
+	if page.Archives = page.archiveLines(e, archives); len(archives) > 0 {
+		page.ArchivesPath = "/api/v1/events/" + url.PathEscape(e.ID) + "/archives.zip"
+	}
 	log, err := s.console.AuditLog(c, a, e.ID, 0, 8)
 	if err != nil {
 		return err
@@ -187,13 +193,17 @@ func (s *Server) fillManaged(c *gin.Context, a console.Actor, e console.Event, p
 	return nil
 }
 
-// archiveLines are the final backups of an event, which were verified.
-func archiveLines(e console.Event, instances []console.InstanceView) (lines []archiveLine) {
-	for _, i := range instances {
-		if a := i.Archive; a != nil && e.State != console.EventPurged {
-			lines = append(lines, archiveLine{Title: i.Title, Size: size(a.Size), Files: counted(int64(a.Files), "file", "files"),
-				Taken: at(a.Taken, now(), zoneOf(e.Zone)), Final: a.Final, Path: archivePath(*a)})
+// archiveLines are the backups that are kept of an event, each verified.
+func (p eventPageData) archiveLines(e console.Event, archives []console.Archive) (lines []archiveLine) {
+	titles := map[string]string{}
+	for _, d := range p.Deployments {
+		for _, i := range d.Instances {
+			titles[i.Path] = i.Title
 		}
+	}
+	for _, a := range archives {
+		lines = append(lines, archiveLine{Title: cmp.Or(titles[instancePath(a.Instance)], a.Instance), Size: size(a.Size), Files: counted(int64(a.Files), "file", "files"),
+			Taken: at(a.Taken, now(), zoneOf(e.Zone)), Final: a.Final, Path: archivePath(a)})
 	}
 	return lines
 }

@@ -60,13 +60,14 @@ const mostComing = 20
 
 func progressOf(o console.Operation, e console.Event, all []console.InstanceView, now time.Time) progressPage {
 	page := progressPage{EventPath: eventPath(e.Name), Failure: o.Failure, Done: o.State != console.OperationRunning}
-	about := map[string]bool{}
-	for _, id := range o.Instances {
-		about[id] = true
+	known := map[string]console.InstanceView{}
+	for _, i := range all {
+		known[i.ID] = i
 	}
 	live := 0
-	for _, i := range all {
-		if !about[i.ID] {
+	for _, id := range o.Instances {
+		i, ok := known[id]
+		if !ok {
 			continue
 		}
 		if i.Health == console.HealthLive {
