@@ -20,8 +20,8 @@ help: ## what there is
 build: ## bin/popup, static, pure Go
 	$(GO) build -trimpath -ldflags '-s -w' -o bin/popup ./cmd/popup
 
-run: build tools-run ## serve the qa-board with its sample data; prints a URL, Ctrl-C ends it
-	./bin/popup try apps/catalogue/qa-board --listen $${LISTEN:-127.0.0.1:8080}
+run: build tools-run ## start a console; open the claim link it prints: make run LISTEN=HOST:PORT DATA=DIR
+	./bin/popup console --listen $(or $(LISTEN),127.0.0.1:8080) $(if $(DATA),--data-dir $(DATA))
 
 test: tools-test ## everything but the virtual machines
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 30m ./...
@@ -64,7 +64,7 @@ vuln: ## known faults in what we depend on
 	$(GO) run $(GOVULN) ./...
 
 tools-run:
-	@scripts/need php-fpm:php-fpm
+	@scripts/need php-fpm:php-fpm python3:python3
 
 tools-test:
 	@scripts/need git:git ssh-keygen:openssh-client gpg:gnupg gcc:gcc /usr/include/stdlib.h:libc6-dev php-fpm:php-fpm python3:python3 sqlite3:sqlite3 \

@@ -52,7 +52,7 @@ stop (Ctrl-C, or TERM) it answers what is asked right now, for at most 10 s.`,
 			return f.serve(cmd.Context(), cmd.OutOrStdout(), newLogger(cmd.ErrOrStderr(), f.verbose))
 		},
 	}
-	cmd.PersistentFlags().StringVar(&f.dataDir, "data-dir", "", "folder that everything is kept below (default one in your home)")
+	cmd.PersistentFlags().StringVar(&f.dataDir, "data-dir", "", "folder that everything is kept below (default /var/lib/popup-console for root, else one in your home)")
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen.Addr, "listen", "127.0.0.1:8080", "HOST:PORT to answer on; port 0 takes a free one")
 	flags.StringVar(&f.listen.URL, "url", "", "at which browsers and instances reach it (default what --listen or --domain says)")

@@ -22,8 +22,12 @@ func (f consoleFolder) tls() string       { return filepath.Join(f.dir, "tls") }
 func (f consoleFolder) catalogue() string { return filepath.Join(f.dir, "catalogue") }
 func (f consoleFolder) instances() string { return filepath.Join(f.dir, "instances") }
 
-// findConsole is the folder that --data-dir names, or the one of this user's. Nothing is made.
+// findConsole is the folder that --data-dir names, or the one of this user's. Root's is
+// not in its home, which the users of apps may not pass through. Nothing is made.
 func findConsole(dataDir string) (consoleFolder, error) {
+	if dataDir == "" && os.Geteuid() == 0 {
+		dataDir = "/var/lib/popup-console"
+	}
 	if dataDir == "" {
 		data := os.Getenv("XDG_DATA_HOME")
 		if data == "" {
