@@ -12,8 +12,6 @@ import (
 	"popup/apps"
 )
 
-var errNotYet = errors.New("not yet")
-
 // The verbs of operations, and of what the audit log says of events.
 const (
 	verbLaunch  = "launch"
