@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -160,4 +161,34 @@ func BenchmarkFleetMemory(b *testing.B) {
 	c.fleet.mu.Unlock()
 	b.ReportMetric(with-heap(), "MB/fleet")
 	runtime.KeepAlive(c)
+}
+
+// BenchmarkFollowers is of a thousand who follow one event: until the last is told of a change.
+func BenchmarkFollowers(b *testing.B) {
+	const followers = 1000
+	c := newConsole(b, withKeys(b))
+	c.following(b)
+	e, machines := party(b, c, "fair", "otto", 1)
+	m := machines[0].live(b)
+	start, err := c.Newest(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	told := make(chan string, followers)
+	var all sync.WaitGroup
+	for range followers {
+		all.Go(func() {
+			_ = c.Follow(ctx, aViewer, e.ID, start, func(n Notice) error { told <- n.ID; return nil }) // until it is cancelled
+		})
+	}
+	for b.Loop() {
+		m.report.Healthy = !m.report.Healthy
+		m.mustSay(b)
+		for range followers {
+			<-told
+		}
+	}
+	cancel()
+	all.Wait()
 }
