@@ -44,9 +44,10 @@ func TestLinks(t *testing.T) {
 			want  error
 		}{
 			{want, fair.ID, ErrForbidden}, {want, other.ID, ErrNotFound}, {aViewer, fair.ID, ErrForbidden}, {anOrganiser, other.ID, ErrNotFound},
-			{anOrganiser, other.Name, ErrNotFound}, {anOwner, "nothing", ErrNotFound}, {aStranger, fair.ID, ErrSignIn}, {aStranger, "nothing", ErrSignIn},
+			{anOrganiser, other.Name, ErrNotFound}, {anOwner, "nothing", ErrNotFound}, {anOrganiser, "nothing", ErrNotFound}, {want, "nothing", ErrNotFound}, {aStranger, fair.ID, ErrSignIn}, {aStranger, "nothing", ErrSignIn},
 		} {
-			if err := ask(who.actor, who.event); !errors.Is(err, who.want) {
+			// What is not theirs to see and what is not there are told alike.
+			if err := ask(who.actor, who.event); !errors.Is(err, who.want) || err.Error() != who.want.Error() {
 				t.Errorf("%s as %s, %s: %v; want %v", name, who.actor.Role, who.event, err, who.want)
 			}
 		}
