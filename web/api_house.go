@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -121,11 +120,9 @@ func (w *fileWriter) Write(p []byte) (int, error) {
 // fileStall is how long one piece of a file may take on its way.
 const fileStall = time.Minute
 
-// keepAlive lets an answer take longer than others: the next piece of it has d. That a
-// request must have come by some time would end it as well, so that is taken back.
+// keepAlive lets an answer take longer than others: the next piece of it has d.
 func keepAlive(c *gin.Context, d time.Duration) {
-	control := http.NewResponseController(c.Writer)
-	_ = errors.Join(control.SetReadDeadline(time.Time{}), control.SetWriteDeadline(time.Now().Add(d))) // what has none needs none
+	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(d)) // what has none needs none
 }
 
 // houseRoutes are about the console itself.

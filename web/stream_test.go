@@ -178,7 +178,7 @@ func TestStreamReloads(t *testing.T) {
 	}
 }
 
-// TestStreamOutlivesRequests: that requests must come soon does not end a stream.
+// TestStreamOutlivesRequests: that others must be answered soon does not end a stream.
 func TestStreamOutlivesRequests(t *testing.T) {
 	s := newOwnedSite(t)
 	impatient := httptest.NewUnstartedServer(s.Handler())
