@@ -12,7 +12,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULN := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
-.PHONY: help build run test check e2e torture bench bench-sync sim-sync fuzz golden vuln tools-run tools-test tools-vm clean
+.PHONY: help build run test check e2e torture bench bench-sync sim-sync bench-console fuzz golden vuln tools-run tools-test tools-vm clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,10 @@ bench-sync: tools-test ## polls, updates and clones against the peers: REPS=5 GI
 
 sim-sync: tools-test ## 10,000 pollers in compressed time; fails when they are uneven or over the budget
 	POLLERS=$(or $(POLLERS),10000) OUT=$(OUT) $(GO) test -timeout 30m -count 1 -v -run '^TestSim$$' ./e2e/bench
+
+bench-console: ## a console on one core with INSTANCES=10000 that report, and BROWSERS=1000: SECONDS=180 OUT=docs/BENCHMARKS.md
+	INSTANCES=$(or $(INSTANCES),10000) BROWSERS=$(or $(BROWSERS),1000) PERIOD=$(or $(PERIOD),30) SECONDS=$(or $(SECONDS),180) OUT=$(OUT) \
+	  $(GO) test -timeout 60m -count 1 -v -run '^TestBench$$' ./e2e/console
 
 FUZZTIME ?= 20s
 fuzz: ## every fuzz target for FUZZTIME
