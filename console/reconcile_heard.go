@@ -1,6 +1,8 @@
 package console
 
 import (
+	"errors"
+
 	"popup/internal/wire"
 )
 
@@ -22,6 +24,11 @@ func (c *Console) heard(tx Tx, i *Instance, r *wire.Report) error {
 	if over && (i.State == InstanceStarting || i.State == InstanceLive) {
 		i.State, i.Ended = InstanceEnding, now // by its own clock
 	}
+	if over && i.Archive == nil && r.End.Archive != "" {
+		if err := c.lastWord(tx, i, r.End.Archive); err != nil {
+			return err
+		}
+	}
 	if i.State == InstanceEnding && (over || was != i.State) {
 		i.Due = now
 	}
@@ -29,6 +36,18 @@ func (c *Console) heard(tx Tx, i *Instance, r *wire.Report) error {
 		return nil
 	}
 	return c.look(tx, i.Event)
+}
+
+// lastWord takes the archive with which an instance says that it is over for its final one.
+func (c *Console) lastWord(tx Tx, i *Instance, name string) error {
+	a, err := get[Archive](tx, Archive{Instance: i.ID, Name: name}.record().ID)
+	if errors.Is(err, ErrNotFound) {
+		return nil // it is kept somewhere else
+	}
+	if err == nil {
+		c.archived(i, a)
+	}
+	return err
 }
 
 // stepOver is how an instance says that it is over; see wire.Ending.

@@ -44,13 +44,17 @@ func given[T any](p *T) (v T) {
 }
 
 // want brings what is wanted of an instance up to date; the generation rises where that
-// is something else than before.
+// is something else than before. What goes on may write again: a final backup that came
+// already is not the last word then, unless the instance says so when it is over.
 func (i *Instance) want(e Event) {
 	w := wantedOf(e, *i)
 	w.Generation = i.Wanted.Generation
 	if !reflect.DeepEqual(w, i.Wanted) {
 		w.Generation++
 		i.Wanted = w
+		if !w.Ended && i.State != InstanceEnding {
+			i.Archive = nil
+		}
 	}
 }
 
