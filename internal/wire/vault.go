@@ -66,7 +66,7 @@ func ParseKept(body []byte) (KeptArchive, error) {
 		return k, fmt.Errorf("read the answer: it has more than %d bytes", MaxKept)
 	}
 	if err := json.Unmarshal(body, &k); err != nil {
-		return KeptArchive{}, fmt.Errorf("read the answer: it is not the JSON of a console: %w", err)
+		return KeptArchive{}, errors.New("read the answer: it is not the JSON of a console") // err may repeat all of it
 	}
 	return k, nil
 }
@@ -84,7 +84,7 @@ func ParseVaultList(body []byte) (VaultList, error) {
 		return l, fmt.Errorf("read the list of backups: it has more than %d bytes", MaxVaultList)
 	}
 	if err := json.Unmarshal(body, &l); err != nil {
-		return VaultList{}, fmt.Errorf("read the list of backups: it is not the JSON of a console: %w", err)
+		return VaultList{}, errors.New("read the list of backups: it is not the JSON of a console")
 	}
 	if l.Version < 1 {
 		return VaultList{}, errors.New("read the list of backups: it has no version")

@@ -56,7 +56,8 @@ func TestAnswersOfAVaultAreBounded(t *testing.T) {
 
 // FuzzParseVaultList: what is read is whole, or an error that says so in few words.
 func FuzzParseVaultList(f *testing.F) {
-	for _, seed := range []string{"", "null", "[]", `{"version": 1}`, `{"version": 2, "archives": [{"name": "../x", "size": -1, "since": "2026-05-31T22:00:00Z"}], "more": 1}`, `{"version": 1, "archives": 7}`} {
+	for _, seed := range []string{"", "null", "[]", `{"version": 1}`, `{"version": 2, "archives": [{"name": "../x", "size": -1, "since": "2026-05-31T22:00:00Z"}], "more": 1}`, `{"version": 1, "archives": 7}`,
+		`{"version": 1, "archives": [{"since": "` + strings.Repeat("x", 1000) + `"}]}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
