@@ -73,6 +73,7 @@ var deeds = map[string]string{
 	"launch": "launched into", "create": "drafted", "change": "changed", "freeze": "froze", "thaw": "let go on", "end": "ended", "discard": "gave up what was written in", "purge": "removed the archives of",
 	"enrol": "enrolled", "refuse enrolment": "was refused", "command": "asked", "pin": "pinned", "archive": "archived what it wrote", "fetch archive": "fetched an archive of", "fetch archives": "fetched the archives of",
 	"back up": "backed up", "invite": "invited", "recover": "recovered", "make link": "made a link to", "remove link": "removed a link to", "add person": "added", "change person": "changed",
+	"sign in": "signed in", "sign out": "signed out", "claim": "claimed this console", "join": "came in", "refuse sign-in": "was not let in",
 	"change password": "changed the password of", "make token": "made a token of", "remove token": "removed a token of",
 }
 
@@ -97,7 +98,9 @@ func (s *Server) auditLines(c *gin.Context, log []console.AuditEntry, zone *time
 				line.Object = ""
 			}
 		case console.KindPerson:
-			line.Object = cmp.Or(names[id], id)
+			if line.Object = cmp.Or(names[id], id); id == e.Actor {
+				line.Object = ""
+			}
 		default:
 			line.Object = e.Object
 		}

@@ -138,7 +138,10 @@ func streamOf(name string, s *wire.Stream, served string, now time.Time) *stream
 	if s == nil {
 		return nil
 	}
-	v := &streamView{Name: name, Source: linkSource(wire.Source{URL: s.Source}), Next: at(s.NextTry, now, time.UTC), Held: shortCommit(s.Held)}
+	v := &streamView{Name: name, Source: linkSource(wire.Source{URL: s.Source}), Held: shortCommit(s.Held)}
+	if s.NextTry.After(now) {
+		v.Next = at(s.NextTry, now, time.UTC)
+	}
 	if served != "" {
 		v.Served = &servedView{URL: commitAddress(s.Source, served), Text: shortCommit(served)}
 	}
@@ -179,16 +182,28 @@ func commandsOf(i console.InstanceView) []commandButton {
 	if i.Wanted.ReadOnly {
 		readOnly = verb("read-only", "Let it go on", "Takes new entries again.", hidden{"read_only", "false"})
 	}
-	return []commandButton{
+	buttons := []commandButton{
 		verb(wire.VerbSync, "Look for news", "Asks for new code and data now."),
 		verb(wire.VerbRestart, "Start it again", "A new process beside the old; nobody notices."),
 		readOnly,
 		verb(wire.VerbLogs, "Send its log", "What it printed lately."),
-		verb(wire.VerbRollback, "Data back", "To the revision before, and stays there.", hidden{"what", "data"}),
-		verb(wire.VerbRollback, "Code back", "To the release before, and stays there.", hidden{"what", "service"}),
-		verb(wire.VerbRelease, "Let data go", "What is held goes forward again.", hidden{"what", "data"}),
-		verb(wire.VerbRelease, "Let code go", "What is held goes forward again.", hidden{"what", "service"}),
 	}
+	if i.LastReport == nil {
+		return buttons
+	}
+	for _, s := range []struct {
+		what, name string
+		stream     *wire.Stream
+	}{{"data", "Data", i.LastReport.Data}, {"service", "Code", i.LastReport.Service}} {
+		switch {
+		case s.stream == nil:
+		case s.stream.Held != "":
+			buttons = append(buttons, verb(wire.VerbRelease, s.name+" forward", "Lets it follow what is new again.", hidden{"what", s.what}))
+		default:
+			buttons = append(buttons, verb(wire.VerbRollback, s.name+" back", "To the one before, and stays there.", hidden{"what", s.what}))
+		}
+	}
+	return buttons
 }
 
 var verbWords = map[string]string{
@@ -201,16 +216,19 @@ func orderOf(o console.Order, path string, now time.Time) orderLine {
 	if what := o.Args["what"]; what != "" {
 		line.Text += ": " + map[string]string{"service": "code", "data": "data"}[what]
 	}
-	if o.Verb == wire.VerbLogs {
-		line.Logs = path + "/logs/" + url.PathEscape(o.ID)
+	r := o.Result
+	if r == nil {
+		return line
 	}
-	if r := o.Result; r != nil {
-		line.Result = spoken(r.Text)
+	line.Result = spoken(r.Text)
+	switch {
+	case !r.OK:
+		line.Chip = chip{"did not work", "bad", "warning"}
+	case o.Verb == wire.VerbLogs:
+		line.Logs = path + "/logs/" + url.PathEscape(o.ID)
+		fallthrough
+	default:
 		line.Chip = chip{"done", "good", "check"}
-		if !r.OK {
-			line.Chip = chip{"did not work", "bad", "warning"}
-			line.Logs = ""
-		}
 	}
 	return line
 }

@@ -158,12 +158,14 @@ func commitAddress(repository, commit string) string {
 	return ""
 }
 
-// shortCommit is what a person compares of a commit; anything else stays as it is.
+// shortCommit is what a person compares of a commit, or of a tree's id; anything else
+// stays as it is.
 func shortCommit(commit string) string {
-	if len(commit) < 40 || strings.Trim(commit, "0123456789abcdef") != "" {
+	id := strings.TrimPrefix(commit, "tree-")
+	if len(id) < 40 || strings.Trim(id, "0123456789abcdef") != "" {
 		return commit
 	}
-	return commit[:10]
+	return strings.TrimSuffix(commit, id) + id[:10]
 }
 
 // An appMark is an app's icon, or its letter where it has none.
