@@ -16,48 +16,10 @@ import (
 	"popup/console"
 	"popup/console/catalogue"
 	"popup/internal/wire"
+	"popup/web/api"
 )
 
-// An appJSON is an app of the catalogue. Lists leave its manifest out.
-type appJSON struct {
-	ID          string         `json:"id"`
-	Name        string         `json:"name"`
-	Description string         `json:"description,omitempty"`
-	Keywords    []string       `json:"keywords"`
-	Website     string         `json:"website,omitempty"`
-	License     string         `json:"license,omitempty"`
-	Icon        string         `json:"icon,omitempty"` // a path of this console
-	Screenshots []string       `json:"screenshots,omitempty"`
-	Commit      string         `json:"commit,omitempty"` // of the catalogue
-	Code        *addressJSON   `json:"code,omitempty"`
-	Data        *addressJSON   `json:"data,omitempty"`
-	State       bool           `json:"state"` // it keeps what people write
-	Manifest    *apps.Manifest `json:"manifest,omitempty"`
-}
-
-// An addressJSON is where code or data come from.
-type addressJSON struct {
-	Kind string `json:"kind"`
-	URL  string `json:"url"`
-	Ref  string `json:"ref,omitempty"`
-}
-
-type catalogueJSON struct {
-	Apps     []appJSON  `json:"apps"`
-	Source   string     `json:"source"`
-	Commit   string     `json:"commit,omitempty"`
-	Problems []flawJSON `json:"problems"` // why some of it is not shown as it is now
-}
-
-type flawJSON struct {
-	App     string         `json:"app,omitempty"`
-	Commit  string         `json:"commit,omitempty"`
-	Kept    string         `json:"kept,omitempty"`
-	Message string         `json:"message"`
-	Details []apps.Problem `json:"details,omitempty"`
-}
-
-func showSource(from wire.Source) *addressJSON {
+func showSource(from wire.Source) *api.Address {
 	if from.URL == "" {
 		return nil
 	}
@@ -65,12 +27,12 @@ func showSource(from wire.Source) *addressJSON {
 	if kind == "" {
 		kind = apps.SourceGit
 	}
-	return &addressJSON{kind, from.URL, from.Ref}
+	return &api.Address{Kind: kind, URL: from.URL, Ref: from.Ref}
 }
 
-func showApp(a catalogue.App) appJSON {
+func showApp(a catalogue.App) api.App {
 	at := "/api/v1/apps/" + url.PathEscape(string(a.ID))
-	shown := appJSON{ID: string(a.ID), Name: a.Name, Description: a.Description, Keywords: append([]string{}, a.Keywords...), Website: a.Website,
+	shown := api.App{ID: string(a.ID), Name: a.Name, Description: a.Description, Keywords: append([]string{}, a.Keywords...), Website: a.Website,
 		License: a.License, Commit: a.Commit, Code: showSource(a.Code), State: a.State != nil}
 	if a.Content != nil {
 		shown.Data = showSource(*a.Content)
@@ -84,17 +46,17 @@ func showApp(a catalogue.App) appJSON {
 	return shown
 }
 
-func (s *Server) listApps(c *gin.Context) (catalogueJSON, error) {
+func (s *Server) listApps(c *gin.Context) (api.Catalogue, error) {
 	all := s.catalogue.Apps(catalogue.Query{Text: c.Query("q")})
-	return catalogueJSON{each(all, showApp), s.catalogue.Source(), s.catalogue.Commit(), each(s.catalogue.Problems(), func(p catalogue.Problem) flawJSON {
-		return flawJSON{string(p.App), p.Commit, p.Kept, p.Message, p.Details}
+	return api.Catalogue{Apps: each(all, showApp), Source: s.catalogue.Source(), Commit: s.catalogue.Commit(), Problems: each(s.catalogue.Problems(), func(p catalogue.Problem) api.Flaw {
+		return api.Flaw{App: string(p.App), Commit: p.Commit, Kept: p.Kept, Message: p.Message, Details: p.Details}
 	})}, nil
 }
 
-func (s *Server) getApp(c *gin.Context) (appJSON, error) {
+func (s *Server) getApp(c *gin.Context) (api.App, error) {
 	a, err := s.catalogue.App(apps.AppID(c.Param("id")))
 	if err != nil {
-		return appJSON{}, err
+		return api.App{}, err
 	}
 	shown := showApp(a)
 	shown.Manifest = &a.Manifest
@@ -176,54 +138,27 @@ func givenSettings(given []string) (map[string]string, error) {
 }
 
 // getDiff is what changed between two commits of the catalogue.
-func (s *Server) getDiff(c *gin.Context) (diffJSON, error) {
+func (s *Server) getDiff(c *gin.Context) (api.Diff, error) {
 	d, err := s.catalogue.Diff(c, c.Query("from"), c.Query("to"))
-	return diffJSON{d.From, d.To, append([]catalogue.AppDiff{}, d.Apps...)}, err
-}
-
-type diffJSON struct {
-	From string              `json:"from"`
-	To   string              `json:"to"`
-	Apps []catalogue.AppDiff `json:"apps"`
-}
-
-// A proposalJSON is what would run, were a repository launched.
-type proposalJSON struct {
-	Repository string        `json:"repository"`
-	Commit     string        `json:"commit"`
-	ID         string        `json:"id"`
-	Name       string        `json:"name"`
-	Manifest   apps.Manifest `json:"manifest"`
-	Code       *addressJSON  `json:"code,omitempty"`
-	Data       *addressJSON  `json:"data,omitempty"`
-	Original   *originalJSON `json:"original,omitempty"` // the app of the catalogue that it looks like
-	Notes      []string      `json:"notes"`
-}
-
-type originalJSON struct {
-	ID      string                  `json:"id"`
-	Name    string                  `json:"name"`
-	Why     string                  `json:"why" jsonschema:"enum=repository,enum=origin,enum=id,enum=name"`
-	Fork    bool                    `json:"fork"`
-	Changes []catalogue.FieldChange `json:"changes"` // of its manifest
+	return api.Diff{From: d.From, To: d.To, Apps: append([]catalogue.AppDiff{}, d.Apps...)}, err
 }
 
 // inspect looks at any repository, before anything of it is run.
-func (s *Server) inspect(c *gin.Context) (proposalJSON, error) {
+func (s *Server) inspect(c *gin.Context) (api.Proposal, error) {
 	if err := console.May(s.actor(c), console.Start); err != nil { // it fetches
-		return proposalJSON{}, err
+		return api.Proposal{}, err
 	}
 	p, err := s.catalogue.Inspect(c, c.Query("repository"))
 	if err != nil {
-		return proposalJSON{}, inspectError(err)
+		return api.Proposal{}, inspectError(err)
 	}
-	shown := proposalJSON{Repository: p.Repository, Commit: p.Commit, ID: string(p.Loaded.ID), Name: p.Loaded.Name, Manifest: p.Loaded.Manifest,
+	shown := api.Proposal{Repository: p.Repository, Commit: p.Commit, ID: string(p.Loaded.ID), Name: p.Loaded.Name, Manifest: p.Loaded.Manifest,
 		Code: showSource(p.Code), Notes: append([]string{}, p.Notes...)}
 	if p.Content != nil {
 		shown.Data = showSource(*p.Content)
 	}
 	if o := p.Original; o != nil {
-		shown.Original = &originalJSON{string(o.App.ID), o.App.Name, o.Why, o.Fork(), append([]catalogue.FieldChange{}, o.Fields...)}
+		shown.Original = &api.Original{ID: string(o.App.ID), Name: o.App.Name, Why: o.Why, Fork: o.Fork(), Changes: append([]catalogue.FieldChange{}, o.Fields...)}
 	}
 	return shown, nil
 }

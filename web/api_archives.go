@@ -4,39 +4,23 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"popup/console"
+	"popup/web/api"
 )
 
-// An archiveJSON is a backup of an instance's state, read back and verified.
-type archiveJSON struct {
-	Instance string    `json:"instance"`
-	Name     string    `json:"name"`
-	Size     int64     `json:"size"` // bytes
-	SHA256   string    `json:"sha256"`
-	Files    int       `json:"files"`
-	Final    bool      `json:"final"`
-	Taken    time.Time `json:"taken"`
-	Verified time.Time `json:"verified"`
-}
-
-func showArchive(a *console.Archive) *archiveJSON {
+func showArchive(a *console.Archive) *api.Archive {
 	if a == nil {
 		return nil
 	}
-	return &archiveJSON{a.Instance, a.Name, a.Size, a.SHA256, a.Files, a.Final, a.Taken, a.Verified}
+	return &api.Archive{Instance: a.Instance, Name: a.Name, Size: a.Size, SHA256: a.SHA256, Files: a.Files, Final: a.Final, Taken: a.Taken, Verified: a.Verified}
 }
 
-type archivesJSON struct {
-	Archives []archiveJSON `json:"archives"`
-}
-
-func (s *Server) listArchives(c *gin.Context) (archivesJSON, error) {
+func (s *Server) listArchives(c *gin.Context) (api.Archives, error) {
 	all, err := s.console.Archives(c, s.actor(c), c.Param("id"))
-	return archivesJSON{each(all, func(a console.Archive) archiveJSON { return *showArchive(&a) })}, err
+	return api.Archives{Archives: each(all, func(a console.Archive) api.Archive { return *showArchive(&a) })}, err
 }
 
 // getArchive sends one archive, as its instance sent it.

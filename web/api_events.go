@@ -3,43 +3,15 @@ package web
 import (
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"popup/console"
+	"popup/web/api"
 )
 
-// An eventJSON is an event as the API shows it.
-type eventJSON struct {
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	Title     string    `json:"title"`
-	State     string    `json:"state" jsonschema:"enum=draft,enum=scheduled,enum=open,enum=frozen,enum=ended,enum=archived,enum=purged"`
-	Owner     string    `json:"owner"`
-	End       string    `json:"end"`
-	Zone      string    `json:"zone"`
-	Start     string    `json:"start,omitempty"`
-	Freeze    string    `json:"freeze,omitempty"`
-	StartsAt  time.Time `json:"starts_at,omitzero"`
-	FreezesAt time.Time `json:"freezes_at,omitzero"`
-	EndsAt    time.Time `json:"ends_at"`
-	Held      string    `json:"held,omitempty"`
-	Webhook   string    `json:"webhook,omitempty" jsonschema:"description=its host alone: the rest may be a secret"`
-	Created   time.Time `json:"created"`
-	EndedBy   string    `json:"ended_by,omitempty"`
-	EndedAt   time.Time `json:"ended_at,omitzero"`
-	Stuck     string    `json:"stuck,omitempty"`
-	PurgeAt   time.Time `json:"purge_at,omitzero"`
-	Page      string    `json:"page"` // its public page
-}
-
-type eventsJSON struct {
-	Events []eventJSON `json:"events"`
-}
-
-func (s *Server) showEvent(e console.Event) eventJSON {
-	return eventJSON{ID: e.ID, Name: e.Name, Title: e.Title, State: string(e.State), Owner: e.Owner, End: e.End, Zone: e.Zone,
+func (s *Server) showEvent(e console.Event) api.Event {
+	return api.Event{ID: e.ID, Name: e.Name, Title: e.Title, State: string(e.State), Owner: e.Owner, End: e.End, Zone: e.Zone,
 		Start: e.Start, Freeze: e.Freeze, StartsAt: e.StartsAt, FreezesAt: e.FreezesAt, EndsAt: e.EndsAt, Held: e.Held,
 		Webhook: hostOf(e.Webhook), Created: e.Created, EndedBy: e.EndedBy, EndedAt: e.EndedAt, Stuck: e.Stuck,
 		PurgeAt: e.PurgeAt, Page: s.opts.URL + "/e/" + e.Name}
@@ -63,17 +35,17 @@ func each[From, To any](list []From, show func(From) To) []To {
 	return shown
 }
 
-func (s *Server) listEvents(c *gin.Context) (eventsJSON, error) {
+func (s *Server) listEvents(c *gin.Context) (api.Events, error) {
 	events, err := s.console.Events(c, s.actor(c))
-	return eventsJSON{each(events, s.showEvent)}, err
+	return api.Events{Events: each(events, s.showEvent)}, err
 }
 
-func (s *Server) getEvent(c *gin.Context) (eventJSON, error) {
+func (s *Server) getEvent(c *gin.Context) (api.Event, error) {
 	e, err := s.console.Event(c, s.actor(c), c.Param("id"))
 	return s.showEvent(e), err
 }
 
-func (s *Server) createEvent(c *gin.Context, r console.EventRequest) (eventJSON, error) {
+func (s *Server) createEvent(c *gin.Context, r console.EventRequest) (api.Event, error) {
 	e, err := s.console.CreateEvent(c, s.actor(c), r)
 	if err == nil {
 		c.Header("Location", "/api/v1/events/"+e.ID)
@@ -81,28 +53,22 @@ func (s *Server) createEvent(c *gin.Context, r console.EventRequest) (eventJSON,
 	return s.showEvent(e), err
 }
 
-func (s *Server) changeEvent(c *gin.Context, change console.EventChange) (eventJSON, error) {
+func (s *Server) changeEvent(c *gin.Context, change console.EventChange) (api.Event, error) {
 	e, err := s.console.ChangeEvent(c, s.actor(c), c.Param("id"), change)
 	return s.showEvent(e), err
 }
 
-func (s *Server) freezeEvent(c *gin.Context) (eventJSON, error) {
+func (s *Server) freezeEvent(c *gin.Context) (api.Event, error) {
 	e, err := s.console.FreezeEvent(c, s.actor(c), c.Param("id"))
 	return s.showEvent(e), err
 }
 
-func (s *Server) thawEvent(c *gin.Context) (eventJSON, error) {
+func (s *Server) thawEvent(c *gin.Context) (api.Event, error) {
 	e, err := s.console.ThawEvent(c, s.actor(c), c.Param("id"))
 	return s.showEvent(e), err
 }
 
-// A confirmJSON repeats the name of what is gone afterwards, so that nobody does it by
-// mistake.
-type confirmJSON struct {
-	Name string `json:"name"`
-}
-
-func (s *Server) endEvent(c *gin.Context, confirm confirmJSON) (operationJSON, error) {
+func (s *Server) endEvent(c *gin.Context, confirm api.Confirm) (api.Operation, error) {
 	o, err := s.console.EndEvent(c, s.actor(c), c.Param("id"), confirm.Name)
 	if err == nil {
 		c.Header("Location", "/api/v1/operations/"+o.ID)
@@ -110,58 +76,27 @@ func (s *Server) endEvent(c *gin.Context, confirm confirmJSON) (operationJSON, e
 	return showOperation(o), err
 }
 
-func (s *Server) purgeEvent(c *gin.Context, confirm confirmJSON) (eventJSON, error) {
+func (s *Server) purgeEvent(c *gin.Context, confirm api.Confirm) (api.Event, error) {
 	e, err := s.console.PurgeEvent(c, s.actor(c), c.Param("id"), confirm.Name)
 	return s.showEvent(e), err
 }
 
-// A receiptJSON says what became of everything that was made for an event.
-type receiptJSON struct {
-	Event     eventJSON         `json:"event"`
-	Instances []receiptLineJSON `json:"instances"`
-}
-
-type receiptLineJSON struct {
-	Instance string       `json:"instance"`
-	Title    string       `json:"title"`
-	Gone     bool         `json:"gone"`
-	GoneAt   time.Time    `json:"gone_at,omitzero"`
-	State    string       `json:"state"`
-	Archive  *archiveJSON `json:"archive,omitempty"`
-}
-
-func (s *Server) getReceipt(c *gin.Context) (receiptJSON, error) {
+func (s *Server) getReceipt(c *gin.Context) (api.Receipt, error) {
 	r, err := s.console.Receipt(c, s.actor(c), c.Param("id"))
-	return receiptJSON{s.showEvent(r.Event), each(r.Instances, showReceiptLine)}, err
+	return api.Receipt{Event: s.showEvent(r.Event), Instances: each(r.Instances, showReceiptLine)}, err
 }
 
-func showReceiptLine(l console.ReceiptLine) receiptLineJSON {
-	return receiptLineJSON{Instance: l.Instance.ID, Title: l.Title, Gone: l.Gone, GoneAt: l.Instance.Gone, State: l.State,
+func showReceiptLine(l console.ReceiptLine) api.ReceiptLine {
+	return api.ReceiptLine{Instance: l.Instance.ID, Title: l.Title, Gone: l.Gone, GoneAt: l.Instance.Gone, State: l.State,
 		Archive: showArchive(l.Instance.Archive)}
 }
 
-// A publicJSON is what anybody may know of an event.
-type publicJSON struct {
-	Name     string          `json:"name"`
-	Title    string          `json:"title"`
-	State    string          `json:"state"`
-	EndsAt   time.Time       `json:"ends_at"`
-	Zone     string          `json:"zone"`
-	Apps     []publicAppJSON `json:"apps"`
-	Reminder string          `json:"reminder,omitempty"`
-}
-
-type publicAppJSON struct {
-	Title   string `json:"title"`
-	Address string `json:"address,omitempty"`
-	Live    bool   `json:"live"`
-	Says    string `json:"says,omitempty"`
-}
-
-func (s *Server) getPublicEvent(c *gin.Context) (publicJSON, error) {
+func (s *Server) getPublicEvent(c *gin.Context) (api.Public, error) {
 	p, err := s.console.PublicEvent(c, c.Param("name"))
-	return publicJSON{Name: p.Event.Name, Title: p.Event.Title, State: string(p.Event.State), EndsAt: p.Event.EndsAt, Zone: p.Event.Zone,
-		Apps: each(p.Apps, func(a console.PublicApp) publicAppJSON { return publicAppJSON{a.Title, a.Address, a.Live, a.Says} }), Reminder: p.Reminder}, err
+	return api.Public{Name: p.Event.Name, Title: p.Event.Title, State: string(p.Event.State), EndsAt: p.Event.EndsAt, Zone: p.Event.Zone,
+		Apps: each(p.Apps, func(a console.PublicApp) api.PublicApp {
+			return api.PublicApp{Title: a.Title, Address: a.Address, Live: a.Live, Says: a.Says}
+		}), Reminder: p.Reminder}, err
 }
 
 // eventRoutes are about events, and what belongs to them.

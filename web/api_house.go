@@ -10,43 +10,29 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"popup/console"
+	"popup/web/api"
 )
-
-// An auditJSON is one thing that was done.
-type auditJSON struct {
-	Seq    int64     `json:"seq"`
-	At     time.Time `json:"at"`
-	Actor  string    `json:"actor"`
-	Action string    `json:"action"`
-	Object string    `json:"object"`
-	Detail string    `json:"detail,omitempty"`
-}
-
-type auditLogJSON struct {
-	Entries []auditJSON `json:"entries"`
-	Next    string      `json:"next_page_token,omitempty"`
-}
 
 // listed is how many entries are listed where nobody says.
 const listed = 50
 
-func (s *Server) listAudit(c *gin.Context) (auditLogJSON, error) {
+func (s *Server) listAudit(c *gin.Context) (api.AuditLog, error) {
 	size, err := number(c, "page_size", listed, 500)
 	if err != nil {
-		return auditLogJSON{}, err
+		return api.AuditLog{}, err
 	}
 	before, err := number(c, "page_token", 0, 1<<62)
 	if err != nil {
-		return auditLogJSON{}, err
+		return api.AuditLog{}, err
 	}
 	event, err := s.eventID(c, c.Query("event"))
 	if err != nil {
-		return auditLogJSON{}, err
+		return api.AuditLog{}, err
 	}
 	size = max(size, 1)
 	entries, err := s.console.AuditLog(c, s.actor(c), event, before, int(size))
-	log := auditLogJSON{Entries: each(entries, func(e console.AuditEntry) auditJSON {
-		return auditJSON{e.Seq, e.At, e.Actor, e.Action, e.Object, e.Detail}
+	log := api.AuditLog{Entries: each(entries, func(e console.AuditEntry) api.Audit {
+		return api.Audit{Seq: e.Seq, At: e.At, Actor: e.Actor, Action: e.Action, Object: e.Object, Detail: e.Detail}
 	})}
 	if n := len(entries); n == int(size) {
 		log.Next = strconv.FormatInt(entries[n-1].Seq, 10)
@@ -54,20 +40,11 @@ func (s *Server) listAudit(c *gin.Context) (auditLogJSON, error) {
 	return log, err
 }
 
-// A settingsJSON is how this console was started.
-type settingsJSON struct {
-	Version string   `json:"version"`
-	URL     string   `json:"url"`
-	Pin     string   `json:"pin,omitempty"` // of its certificate
-	Clouds  []string `json:"clouds"`
-	Cloud   string   `json:"cloud"` // the one that is used where none is asked for
-}
-
-func (s *Server) getSettings(c *gin.Context) (settingsJSON, error) {
+func (s *Server) getSettings(c *gin.Context) (api.Settings, error) {
 	if err := console.May(s.actor(c), console.Admin); err != nil {
-		return settingsJSON{}, err
+		return api.Settings{}, err
 	}
-	return settingsJSON{s.opts.Version, s.opts.URL, s.opts.Pin, append([]string{}, s.opts.Clouds...), s.opts.Cloud}, nil
+	return api.Settings{Version: s.opts.Version, URL: s.opts.URL, Pin: s.opts.Pin, Clouds: append([]string{}, s.opts.Clouds...), Cloud: s.opts.Cloud}, nil
 }
 
 // getBackup sends a copy of the store. Where that ends badly on its way the connection

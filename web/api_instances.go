@@ -2,64 +2,17 @@ package web
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"popup/console"
 	"popup/internal/wire"
+	"popup/web/api"
 )
 
-// An instanceJSON is an instance with what is known of it by now. Lists leave its
-// report, its history and its orders out.
-type instanceJSON struct {
-	ID         string       `json:"id"`
-	Event      string       `json:"event"`
-	EventName  string       `json:"event_name"`
-	EventTitle string       `json:"event_title"`
-	Deployment string       `json:"deployment"`
-	Title      string       `json:"title"`
-	App        string       `json:"app"`
-	Number     int          `json:"number"`
-	Cloud      string       `json:"cloud"`
-	State      string       `json:"state" jsonschema:"enum=planned,enum=launching,enum=starting,enum=live,enum=ending,enum=gone,enum=lost,enum=failed"`
-	Health     string       `json:"health" jsonschema:"enum=waiting,enum=starting,enum=live,enum=unhealthy,enum=silent,enum=ending,enum=over"`
-	Why        string       `json:"why,omitempty"`
-	Machine    string       `json:"machine,omitempty"`
-	Address    string       `json:"address,omitempty"`
-	Release    string       `json:"release,omitempty"`
-	Revision   string       `json:"revision,omitempty"`
-	Created    time.Time    `json:"created"`
-	Launched   time.Time    `json:"launched,omitzero"`
-	Enrolled   time.Time    `json:"enrolled,omitzero"`
-	LiveSince  time.Time    `json:"live_since,omitzero"`
-	Heard      time.Time    `json:"heard,omitzero"`
-	Ended      time.Time    `json:"ended,omitzero"`
-	Gone       time.Time    `json:"gone,omitzero"`
-	Failure    string       `json:"failure,omitempty"`
-	Archive    *archiveJSON `json:"archive,omitempty"`
-	Wanted     *wire.Wanted `json:"wanted,omitempty"`
-	Report     *wire.Report `json:"report,omitempty"`
-	History    []sampleJSON `json:"history,omitempty"`
-	Orders     []orderJSON  `json:"orders,omitempty"`
-}
-
-type sampleJSON struct {
-	At       time.Time `json:"at"`
-	Requests int64     `json:"requests"`
-	Errors   int64     `json:"errors"`
-}
-
-type instancesJSON struct {
-	Instances []instanceJSON `json:"instances"`
-	Total     int            `json:"total"`
-	Counts    map[string]int `json:"counts"`
-	Next      string         `json:"next_page_token,omitempty"`
-}
-
 // showListed is an instance of a list.
-func showListed(v console.InstanceView) instanceJSON {
-	shown := instanceJSON{ID: v.ID, Event: v.Event, EventName: v.EventName, EventTitle: v.EventTitle, Deployment: v.Deployment, Title: v.Title,
+func showListed(v console.InstanceView) api.Instance {
+	shown := api.Instance{ID: v.ID, Event: v.Event, EventName: v.EventName, EventTitle: v.EventTitle, Deployment: v.Deployment, Title: v.Title,
 		App: v.App, Number: v.Number, Cloud: v.Cloud, State: string(v.State), Health: v.Health, Why: v.Why, Machine: v.Machine, Address: v.Address,
 		Created: v.Created, Launched: v.Launched, Enrolled: v.Enrolled, LiveSince: v.LiveSince, Heard: v.LastHeard, Ended: v.Ended, Gone: v.Gone,
 		Failure: v.Failure, Archive: showArchive(v.Archive)}
@@ -77,22 +30,22 @@ func newest(v console.InstanceView) *wire.Report {
 	return v.Report
 }
 
-func showInstance(v console.InstanceView) instanceJSON {
+func showInstance(v console.InstanceView) api.Instance {
 	shown := showListed(v)
 	shown.Wanted, shown.Report = &v.Wanted, newest(v)
-	shown.History = each(v.History, func(p console.Sample) sampleJSON { return sampleJSON{p.At, p.Requests, p.Errors} })
+	shown.History = each(v.History, func(p console.Sample) api.Sample { return api.Sample{At: p.At, Requests: p.Requests, Errors: p.Errors} })
 	shown.Orders = each(v.Commands, showOrder)
 	return shown
 }
 
-func (s *Server) listInstances(c *gin.Context) (instancesJSON, error) {
+func (s *Server) listInstances(c *gin.Context) (api.Instances, error) {
 	size, err := number(c, "page_size", 0, 500)
 	if err != nil {
-		return instancesJSON{}, err
+		return api.Instances{}, err
 	}
 	event, err := s.eventID(c, c.Query("event"))
 	if err != nil {
-		return instancesJSON{}, err
+		return api.Instances{}, err
 	}
 	page, err := s.console.Instances(c, s.actor(c), console.InstanceQuery{Text: c.Query("q"), Event: event, App: c.Query("app"),
 		Health: c.Query("health"), Cloud: c.Query("cloud"), Sort: c.Query("sort"), After: c.Query("page_token"), Limit: int(size)})
@@ -100,7 +53,7 @@ func (s *Server) listInstances(c *gin.Context) (instancesJSON, error) {
 	if counts == nil {
 		counts = map[string]int{}
 	}
-	return instancesJSON{each(page.Instances, showListed), page.Total, counts, page.Next}, err
+	return api.Instances{Instances: each(page.Instances, showListed), Total: page.Total, Counts: counts, Next: page.Next}, err
 }
 
 // eventID is the id of an event that is given by its id or its name; empty stays so.
@@ -112,65 +65,36 @@ func (s *Server) eventID(c *gin.Context, given string) (string, error) {
 	return e.ID, err
 }
 
-func (s *Server) getInstance(c *gin.Context) (instanceJSON, error) {
+func (s *Server) getInstance(c *gin.Context) (api.Instance, error) {
 	v, err := s.console.Instance(c, s.actor(c), c.Param("id"))
 	return showInstance(v), err
 }
 
-// A configJSON is what an instance is wanted to be; of secrets the names alone.
-type configJSON struct {
-	Instance string            `json:"instance"`
-	Plan     wire.Plan         `json:"plan"`
-	Settings map[string]string `json:"settings,omitempty"`
-	Secrets  []string          `json:"secrets,omitempty"`
-	Wanted   wire.Wanted       `json:"wanted"`
-}
-
-func (s *Server) getConfig(c *gin.Context) (configJSON, error) {
+func (s *Server) getConfig(c *gin.Context) (api.Config, error) {
 	config, err := s.console.InstanceConfig(c, s.actor(c), c.Param("id"))
-	return configJSON{config.Instance, openPlan(config.Plan), config.Settings, config.Secrets, config.Wanted}, err
+	return api.Config{Instance: config.Instance, Plan: openPlan(config.Plan), Settings: config.Settings, Secrets: config.Secrets, Wanted: config.Wanted}, err
 }
 
-// An orderJSON is a command and what became of it.
-type orderJSON struct {
-	ID     string            `json:"id"`
-	Verb   string            `json:"verb"`
-	Args   map[string]string `json:"args,omitempty"`
-	By     string            `json:"by"`
-	At     time.Time         `json:"at"`
-	Result *wire.Result      `json:"result,omitempty"`
+func showOrder(o console.Order) api.Order {
+	return api.Order{ID: o.ID, Verb: o.Verb, Args: o.Args, By: o.By, At: o.At, Result: o.Result}
 }
 
-type ordersJSON struct {
-	Orders []orderJSON `json:"orders"`
-}
-
-func showOrder(o console.Order) orderJSON {
-	return orderJSON{ID: o.ID, Verb: o.Verb, Args: o.Args, By: o.By, At: o.At, Result: o.Result}
-}
-
-// A newOrderJSON asks an instance to do something.
-type newOrderJSON struct {
-	Verb string            `json:"verb" jsonschema:"enum=sync,enum=retry,enum=rollback,enum=release,enum=restart,enum=logs,enum=drain,enum=end"`
-	Args map[string]string `json:"args,omitempty"`
-}
-
-func (s *Server) command(c *gin.Context, r newOrderJSON) (orderJSON, error) {
+func (s *Server) command(c *gin.Context, r api.NewOrder) (api.Order, error) {
 	order, err := s.console.Command(c, s.actor(c), c.Param("id"), wire.Command{Verb: r.Verb, Args: r.Args})
 	return showOrder(order), err
 }
 
-func (s *Server) listOrders(c *gin.Context) (ordersJSON, error) {
+func (s *Server) listOrders(c *gin.Context) (api.Orders, error) {
 	v, err := s.console.Instance(c, s.actor(c), c.Param("id"))
-	return ordersJSON{each(v.Commands, showOrder)}, err
+	return api.Orders{Orders: each(v.Commands, showOrder)}, err
 }
 
-func (s *Server) pinInstance(c *gin.Context, pins console.Pins) (instanceJSON, error) {
+func (s *Server) pinInstance(c *gin.Context, pins console.Pins) (api.Instance, error) {
 	v, err := s.console.Pin(c, s.actor(c), c.Param("id"), pins)
 	return showInstance(v), err
 }
 
-func (s *Server) discard(c *gin.Context, confirm confirmJSON) (none, error) {
+func (s *Server) discard(c *gin.Context, confirm api.Confirm) (none, error) {
 	return none{}, s.console.DiscardState(c, s.actor(c), c.Param("id"), confirm.Name)
 }
 

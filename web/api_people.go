@@ -4,147 +4,77 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"popup/console"
+	"popup/web/api"
 )
 
-// A personJSON is somebody who may sign in.
-type personJSON struct {
-	ID       string    `json:"id"`
-	Name     string    `json:"name"`
-	Display  string    `json:"display,omitempty"`
-	Email    string    `json:"email,omitempty"`
-	Role     string    `json:"role" jsonschema:"enum=owner,enum=organiser,enum=viewer"`
-	Disabled bool      `json:"disabled"`
-	Created  time.Time `json:"created"`
-	Seen     time.Time `json:"seen,omitzero"`
+func showPerson(p console.Person) api.Person {
+	return api.Person{ID: p.ID, Name: p.Name, Display: p.Display, Email: p.Email, Role: string(p.Role), Disabled: p.Disabled, Created: p.Created, Seen: p.Seen}
 }
 
-type peopleJSON struct {
-	People []personJSON `json:"people"`
-}
-
-func showPerson(p console.Person) personJSON {
-	return personJSON{p.ID, p.Name, p.Display, p.Email, string(p.Role), p.Disabled, p.Created, p.Seen}
-}
-
-func (s *Server) listPeople(c *gin.Context) (peopleJSON, error) {
+func (s *Server) listPeople(c *gin.Context) (api.People, error) {
 	all, err := s.console.People(c, s.actor(c))
-	return peopleJSON{each(all, showPerson)}, err
+	return api.People{People: each(all, showPerson)}, err
 }
 
-// An addedPersonJSON is a new person, and the link for them where no password was given.
-type addedPersonJSON struct {
-	Person     personJSON `json:"person"`
-	Invitation string     `json:"invitation,omitempty"`
-}
-
-func (s *Server) addPerson(c *gin.Context, p console.NewPerson) (addedPersonJSON, error) {
+func (s *Server) addPerson(c *gin.Context, p console.NewPerson) (api.AddedPerson, error) {
 	added, invitation, err := s.console.AddPerson(c, s.actor(c), p)
-	return addedPersonJSON{showPerson(added), invitation}, err
+	return api.AddedPerson{Person: showPerson(added), Invitation: invitation}, err
 }
 
-func (s *Server) changePerson(c *gin.Context, change console.PersonChange) (personJSON, error) {
+func (s *Server) changePerson(c *gin.Context, change console.PersonChange) (api.Person, error) {
 	p, err := s.console.ChangePerson(c, s.actor(c), c.Param("id"), change)
 	return showPerson(p), err
 }
 
-// A linkMadeJSON is a link that is shown this once.
-type linkMadeJSON struct {
-	Link string `json:"link"`
-}
-
-func (s *Server) invite(c *gin.Context) (linkMadeJSON, error) {
+func (s *Server) invite(c *gin.Context) (api.LinkMade, error) {
 	link, err := s.console.Invite(c, s.actor(c), c.Param("id"))
-	return linkMadeJSON{link}, err
+	return api.LinkMade{Link: link}, err
 }
 
-// A passwordJSON changes one's own.
-type passwordJSON struct {
-	Old      string `json:"old"`
-	Password string `json:"password"`
-}
-
-func (s *Server) changePassword(c *gin.Context, p passwordJSON) (none, error) {
+func (s *Server) changePassword(c *gin.Context, p api.Password) (none, error) {
 	return none{}, s.console.ChangePassword(c, s.actor(c), p.Old, p.Password)
 }
 
-// A meJSON is who asks.
-type meJSON struct {
-	Kind  string `json:"kind" jsonschema:"enum=person,enum=link"`
-	ID    string `json:"id"`
-	Name  string `json:"name"`
-	Role  string `json:"role" jsonschema:"enum=owner,enum=organiser,enum=viewer,enum=helper"`
-	Event string `json:"event,omitempty"`
-	Reads bool   `json:"reads"`
-}
-
-func (s *Server) getMe(c *gin.Context) (meJSON, error) {
+func (s *Server) getMe(c *gin.Context) (api.Me, error) {
 	a := s.actor(c)
-	return meJSON{string(a.Kind), a.ID, a.Name, string(a.Role), a.Event, a.Reads}, nil
+	return api.Me{Kind: string(a.Kind), ID: a.ID, Name: a.Name, Role: string(a.Role), Event: a.Event, Reads: a.Reads}, nil
 }
 
-// A tokenJSON lets a program act as a person; what it is, is shown once.
-type tokenJSON struct {
-	ID      string    `json:"id"`
-	Title   string    `json:"title"`
-	Reads   bool      `json:"reads"`
-	Created time.Time `json:"created"`
-	Expires time.Time `json:"expires"`
+func showToken(t console.Token) api.Token {
+	return api.Token{ID: t.ID, Title: t.Title, Reads: t.Reads, Created: t.Created, Expires: t.Expires}
 }
 
-type tokensJSON struct {
-	Tokens []tokenJSON `json:"tokens"`
-}
-
-type addedTokenJSON struct {
-	Token  tokenJSON `json:"token"`
-	Secret string    `json:"secret"`
-}
-
-func showToken(t console.Token) tokenJSON {
-	return tokenJSON{t.ID, t.Title, t.Reads, t.Created, t.Expires}
-}
-
-func (s *Server) listTokens(c *gin.Context) (tokensJSON, error) {
+func (s *Server) listTokens(c *gin.Context) (api.Tokens, error) {
 	all, err := s.console.Tokens(c, s.actor(c))
-	return tokensJSON{each(all, showToken)}, err
+	return api.Tokens{Tokens: each(all, showToken)}, err
 }
 
-func (s *Server) addToken(c *gin.Context, n console.NewToken) (addedTokenJSON, error) {
+func (s *Server) addToken(c *gin.Context, n console.NewToken) (api.AddedToken, error) {
 	t, secret, err := s.console.AddToken(c, s.actor(c), n)
-	return addedTokenJSON{showToken(t), secret}, err
+	return api.AddedToken{Token: showToken(t), Secret: secret}, err
 }
 
 func (s *Server) removeToken(c *gin.Context) (none, error) {
 	return none{}, s.console.RemoveToken(c, s.actor(c), c.Param("id"))
 }
 
-// A loginJSON asks for a token with a password.
-type loginJSON struct {
-	Name     string `json:"name"`
-	Password string `json:"password"`
-	Title    string `json:"title"` // of the token
-	Reads    bool   `json:"reads,omitempty"`
-	Days     int    `json:"days,omitempty"`
-}
-
 // login makes a token for a program, of a name and a password.
-func (s *Server) login(c *gin.Context, l loginJSON) (added addedTokenJSON, err error) {
+func (s *Server) login(c *gin.Context, l api.Login) (added api.AddedToken, err error) {
 	session, err := s.signIn(c, l.Name, l.Password)
 	if err != nil {
-		return addedTokenJSON{}, err
+		return api.AddedToken{}, err
 	}
 	defer func() { err = errors.Join(err, s.console.SignOut(c, session.Secret)) }() // the token is all it was for
 	actor, err := s.console.ActorOfSession(c, session.Secret)
 	if err != nil {
-		return addedTokenJSON{}, err
+		return api.AddedToken{}, err
 	}
 	t, secret, err := s.console.AddToken(c, actor, console.NewToken{Title: l.Title, Reads: l.Reads, Days: l.Days})
-	return addedTokenJSON{showToken(t), secret}, err
+	return api.AddedToken{Token: showToken(t), Secret: secret}, err
 }
 
 // signIn opens a session, for who comes from the address of this request. Who tries too
@@ -168,37 +98,18 @@ func from(c *gin.Context) string {
 	return host
 }
 
-// A linkJSON lets whoever has it help with one event.
-type linkJSON struct {
-	ID      string    `json:"id"`
-	Event   string    `json:"event"`
-	Title   string    `json:"title"`
-	Created time.Time `json:"created"`
+func showLink(l console.Link) api.Link {
+	return api.Link{ID: l.ID, Event: l.Event, Title: l.Title, Created: l.Created}
 }
 
-type linksJSON struct {
-	Links []linkJSON `json:"links"`
-}
-
-type newLinkJSON struct {
-	Title string `json:"title"`
-}
-
-type addedLinkJSON struct {
-	Link    linkJSON `json:"link"`
-	Address string   `json:"address"`
-}
-
-func showLink(l console.Link) linkJSON { return linkJSON{l.ID, l.Event, l.Title, l.Created} }
-
-func (s *Server) listLinks(c *gin.Context) (linksJSON, error) {
+func (s *Server) listLinks(c *gin.Context) (api.Links, error) {
 	all, err := s.console.Links(c, s.actor(c), c.Param("id"))
-	return linksJSON{each(all, showLink)}, err
+	return api.Links{Links: each(all, showLink)}, err
 }
 
-func (s *Server) addLink(c *gin.Context, n newLinkJSON) (addedLinkJSON, error) {
+func (s *Server) addLink(c *gin.Context, n api.NewLink) (api.AddedLink, error) {
 	l, address, err := s.console.AddLink(c, s.actor(c), c.Param("id"), n.Title)
-	return addedLinkJSON{showLink(l), address}, err
+	return api.AddedLink{Link: showLink(l), Address: address}, err
 }
 
 func (s *Server) removeLink(c *gin.Context) (none, error) {

@@ -19,6 +19,7 @@ import (
 
 	"popup/console"
 	"popup/internal/wire"
+	"popup/web/api"
 )
 
 const launchBody = `{"event":{"title":"Spring fair","end":"7d"},"apps":[{"app":"notice"},{"app":"notice","title":"Another"}]}`
@@ -27,25 +28,25 @@ const launchBody = `{"event":{"title":"Spring fair","end":"7d"},"apps":[{"app":"
 func TestLaunchOverTheAPI(t *testing.T) {
 	s := newOwnedSite(t)
 	ask := func(path, body, key string) exchange {
-		return s.do(t, request{who: "otto", method: "POST", path: path, body: body, header: map[string]string{headerKey: key}})
+		return s.do(t, request{who: "otto", method: "POST", path: path, body: body, header: map[string]string{api.HeaderKey: key}})
 	}
-	preview := decode[previewJSON](t, ask("/api/v1/launches?validate_only=true", launchBody, ""), 200)
+	preview := decode[api.Preview](t, ask("/api/v1/launches?validate_only=true", launchBody, ""), 200)
 	if !preview.New || preview.Count != 2 || len(preview.Apps) != 2 || !strings.HasPrefix(preview.Button, "Launch until ") {
 		t.Errorf("it would do %+v", preview)
 	}
-	if events := decode[eventsJSON](t, s.do(t, request{who: "otto", method: "GET", path: "/api/v1/events"}), 200); len(events.Events) != 1 {
+	if events := decode[api.Events](t, s.do(t, request{who: "otto", method: "GET", path: "/api/v1/events"}), 200); len(events.Events) != 1 {
 		t.Errorf("a look made %+v", events)
 	}
 	first := ask("/api/v1/launches", launchBody, "k1")
-	operation := decode[operationJSON](t, first, 202)
+	operation := decode[api.Operation](t, first, 202)
 	if first.header.Get("Location") != "/api/v1/operations/"+operation.ID || len(operation.Instances) != 2 {
 		t.Errorf("launched %+v at %q", operation, first.header.Get("Location"))
 	}
-	if again := decode[operationJSON](t, ask("/api/v1/launches", launchBody, "k1"), 202); again.ID != operation.ID {
+	if again := decode[api.Operation](t, ask("/api/v1/launches", launchBody, "k1"), 202); again.ID != operation.ID {
 		t.Errorf("asked again it is %s beside %s", again.ID, operation.ID)
 	}
 	other := ask("/api/v1/launches", strings.Replace(launchBody, "Spring", "Autumn", 1), "k1")
-	if fields := errorsOf(t, other); other.status != 422 || len(fields) != 1 || fields[0] != headerKey {
+	if fields := errorsOf(t, other); other.status != 422 || len(fields) != 1 || fields[0] != api.HeaderKey {
 		t.Errorf("another launch under the same key: %d %s", other.status, other.body)
 	}
 	if got := ask("/api/v1/launches", launchBody, strings.Repeat("k", mostKey+1)); got.status != 422 {
@@ -61,7 +62,7 @@ func TestLaunchOverTheAPI(t *testing.T) {
 			decode[wire.Answer](t, d.report(t), 200)
 		}
 		operation.Instances = nil
-		got := decode[operationJSON](t, s.do(t, request{who: "otto", method: "GET", path: "/api/v1/operations/" + operation.ID}), 200)
+		got := decode[api.Operation](t, s.do(t, request{who: "otto", method: "GET", path: "/api/v1/operations/" + operation.ID}), 200)
 		return got.State == string(console.OperationDone)
 	})
 }
@@ -82,11 +83,11 @@ func TestInstancesTalk(t *testing.T) {
 	}
 	decode[wire.Answer](t, d.report(t), 200)
 	at := "/api/v1/instances/" + id
-	shown := decode[instanceJSON](t, s.do(t, request{who: "otto", method: "GET", path: at}), 200)
+	shown := decode[api.Instance](t, s.do(t, request{who: "otto", method: "GET", path: at}), 200)
 	if shown.Health != console.HealthLive || shown.Report == nil || shown.Release == "" || shown.Heard.IsZero() {
 		t.Errorf("it reported, and is shown as %+v", shown)
 	}
-	order := decode[orderJSON](t, s.do(t, request{who: "otto", method: "POST", path: at + "/commands", body: `{"verb":"logs"}`}), 202)
+	order := decode[api.Order](t, s.do(t, request{who: "otto", method: "POST", path: at + "/commands", body: `{"verb":"logs"}`}), 202)
 	answer := decode[wire.Answer](t, d.report(t), 200)
 	if len(answer.Commands) != 1 || answer.Commands[0].ID != order.ID {
 		t.Fatalf("it is told %+v", answer)
@@ -158,9 +159,9 @@ func TestLogin(t *testing.T) {
 	login := func(password string) exchange {
 		return s.do(t, request{method: "POST", path: "/api/v1/login", body: fmt.Sprintf(`{"name":"otto","password":%q,"title":"laptop"}`, password)})
 	}
-	added := decode[addedTokenJSON](t, login(password), 201)
+	added := decode[api.AddedToken](t, login(password), 201)
 	s.who["laptop"] = credential{token: added.Secret}
-	if me := decode[meJSON](t, s.do(t, request{who: "laptop", method: "GET", path: "/api/v1/me"}), 200); me.ID != s.otto.ID || me.Role != "organiser" {
+	if me := decode[api.Me](t, s.do(t, request{who: "laptop", method: "GET", path: "/api/v1/me"}), 200); me.ID != s.otto.ID || me.Role != "organiser" {
 		t.Errorf("the token is of %+v", me)
 	}
 	wrong := login("not that")

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"popup/web/api"
 )
 
 // fieldsOf are the fields that a type takes as JSON, as its errors name them, each with
@@ -59,7 +61,7 @@ func nested(field, value string) string {
 // errorsOf are the fields that a problem names.
 func errorsOf(t *testing.T, got exchange) (fields []string) {
 	t.Helper()
-	var p problem
+	var p api.Problem
 	if err := json.Unmarshal([]byte(got.body), &p); err != nil || p.Status != got.status || p.Detail == "" || p.Request == "" {
 		t.Errorf("this is no problem: %d %s", got.status, got.body)
 	}
@@ -170,7 +172,7 @@ func complete(body map[string]any, field string) {
 
 // withoutTimes is a list without what goes on by itself.
 func withoutTimes(list string) string {
-	var read instancesJSON
+	var read api.Instances
 	if json.Unmarshal([]byte(list), &read) != nil {
 		return list
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"popup/internal/wire"
+	"popup/web/api"
 )
 
 // What is read of a request at most, in bytes, where its route does not say more.
@@ -66,7 +67,7 @@ func (s *Server) survive(c *gin.Context) {
 		}
 		s.log.ErrorContext(c, "a request panicked", "request", c.GetString(keyRequest), "path", loggedPath(c), "err", p, "stack", string(debug.Stack()))
 		if !c.Writer.Written() {
-			s.answerProblem(c, problem{Status: http.StatusInternalServerError, Detail: sayBroken})
+			s.answerProblem(c, api.Problem{Status: http.StatusInternalServerError, Detail: sayBroken})
 		}
 		c.Abort()
 	}()
@@ -97,7 +98,7 @@ func (s *Server) protect(c *gin.Context) {
 // compress makes what is text smaller on its way.
 func compress(next http.Handler) http.Handler {
 	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.ContentTypes([]string{
-		"text/html", "text/css", "text/plain", "text/javascript", "application/json", problemType, "image/svg+xml"}))
+		"text/html", "text/css", "text/plain", "text/javascript", "application/json", api.ProblemType, "image/svg+xml"}))
 	if err != nil { // the options are ours
 		panic(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"popup/apps"
+	"popup/web/api"
 )
 
 // getOpenAPI is the document of the API.
@@ -28,7 +29,7 @@ func (s *Server) getOpenAPI(c *gin.Context) {
 // anything else than what happens.
 func document(routes []route, version string) ([]byte, error) {
 	shapes := &shapes{names: map[string]reflect.Type{}, schemas: map[string]json.RawMessage{}}
-	failure, err := shapes.ref(reflect.TypeFor[problem](), open)
+	failure, err := shapes.ref(reflect.TypeFor[api.Problem](), open)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func document(routes []route, version string) ([]byte, error) {
 		"paths":   paths,
 		"components": map[string]any{
 			"schemas":   shapes.schemas,
-			"responses": map[string]any{"Problem": map[string]any{"description": "what is wrong, and what to try", "content": content(problemType, failure)}},
+			"responses": map[string]any{"Problem": map[string]any{"description": "what is wrong, and what to try", "content": content(api.ProblemType, failure)}},
 			"securitySchemes": map[string]any{
 				"token": map[string]any{"type": "http", "scheme": "bearer"},
 				"instance": map[string]any{"type": "apiKey", "in": "header", "name": "Popup-Signature",
@@ -175,7 +176,7 @@ func parametersOf(r route) []any {
 		all = append(all, map[string]any{"name": p.name, "in": "query", "description": p.means, "schema": schema})
 	}
 	if r.preview != nil {
-		all = append(all, map[string]any{"name": headerKey, "in": "header", "description": "of your choice, the same whenever the same is asked again", "schema": map[string]any{"type": "string", "maxLength": mostKey}})
+		all = append(all, map[string]any{"name": api.HeaderKey, "in": "header", "description": "of your choice, the same whenever the same is asked again", "schema": map[string]any{"type": "string", "maxLength": mostKey}})
 	}
 	return all
 }
@@ -216,11 +217,10 @@ func refer(schema *jsonschema.Schema) (json.RawMessage, error) {
 
 // name is what a type is called in the document.
 func (s *shapes) name(t reflect.Type) string {
-	name := strings.TrimSuffix(t.Name(), "JSON")
+	name := t.Name()
 	if name == "" {
 		return ""
 	}
-	name = strings.ToUpper(name[:1]) + name[1:]
 	if path := t.PkgPath(); strings.HasSuffix(path, "/apps") {
 		name = "Manifest" + name
 	}

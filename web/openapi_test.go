@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"popup/web/api"
 )
 
 // A contract is the API's document, which every answer in these tests is held against.
@@ -130,7 +132,7 @@ func TestContractCatches(t *testing.T) {
 		"an unknown role": {http.StatusOK, http.Header{"Content-Type": {"application/json"}}, `{"kind":"person","id":"i","name":"n","role":"king","reads":false}`},
 		"another status":  {http.StatusAccepted, http.Header{"Content-Type": {"application/json"}}, `{}`},
 		"another media":   {http.StatusOK, http.Header{"Content-Type": {"text/html"}}, `{}`},
-		"no problem":      {http.StatusNotFound, http.Header{"Content-Type": {problemType}}, `{"status":"404"}`},
+		"no problem":      {http.StatusNotFound, http.Header{"Content-Type": {api.ProblemType}}, `{"status":"404"}`},
 	} {
 		seen := &testing.T{}
 		s.doc.check(seen, request{method: http.MethodGet, path: "/api/v1/me"}, got)

@@ -11,6 +11,7 @@ import (
 
 	"popup/console"
 	"popup/templates"
+	"popup/web/api"
 )
 
 // Sections of the console, and the pages of the one that has several.
@@ -183,7 +184,7 @@ var notices = map[int]noticePage{
 }
 
 // pageProblem shows what went wrong as a page.
-func (s *Server) pageProblem(c *gin.Context, p problem) {
+func (s *Server) pageProblem(c *gin.Context, p api.Problem) {
 	page, known := notices[p.Status]
 	if !known {
 		page = noticePage{Heading: "Something went wrong here", Try: "It is not your fault. Try it again; if it stays, tell whoever runs this console."}

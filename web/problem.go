@@ -12,21 +12,9 @@ import (
 
 	"popup/console"
 	"popup/console/catalogue"
+	"popup/web/api"
 	"popup/web/oidc"
 )
-
-const problemType = "application/problem+json"
-
-// A problem is how an error is told (RFC 9457).
-type problem struct {
-	Type    string               `json:"type"` // about:blank: its status says what it is
-	Title   string               `json:"title"`
-	Status  int                  `json:"status"`
-	Detail  string               `json:"detail,omitempty"` // what to try
-	Errors  []console.FieldError `json:"errors,omitempty"` // all that is wrong with what was given
-	Request string               `json:"request"`          // what to ask about, and to look for in the log
-	after   time.Duration        // when to come back; 0: not said
-}
 
 // What is said where the reason is nobody's business, or in the log.
 const (
@@ -69,15 +57,15 @@ func (s *Server) fail(c *gin.Context, err error) {
 	s.answerProblem(c, p)
 }
 
-func (s *Server) answerProblem(c *gin.Context, p problem) {
+func (s *Server) answerProblem(c *gin.Context, p api.Problem) {
 	p.Type, p.Request = "about:blank", c.GetString(keyRequest)
 	if p.Title == "" {
 		p.Title = http.StatusText(p.Status)
 	}
 	h := c.Writer.Header()
 	h.Set("Cache-Control", "no-store")
-	if p.after > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.after.Seconds()))))
+	if p.After > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.After.Seconds()))))
 	}
 	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="popup"`)
@@ -86,13 +74,13 @@ func (s *Server) answerProblem(c *gin.Context, p problem) {
 		s.pageProblem(c, p)
 		return
 	}
-	h.Set("Content-Type", problemType)
+	h.Set("Content-Type", api.ProblemType)
 	c.JSON(p.Status, p)
 }
 
 // problemOf is what an error means to who asked. What no caller can do anything about
 // is not told.
-func problemOf(err error) problem {
+func problemOf(err error) api.Problem {
 	var (
 		input    *console.InputError
 		conflict *console.ConflictError
@@ -105,32 +93,32 @@ func problemOf(err error) problem {
 	)
 	switch {
 	case errors.As(err, &missing):
-		return problem{Status: http.StatusNotFound, Detail: missing.Error()}
+		return api.Problem{Status: http.StatusNotFound, Detail: missing.Error()}
 	case errors.As(err, &refused):
 		return problemOf(wrongField(refused.Field, whyRefused(refused)))
 	case errors.As(err, &input):
-		return problem{Status: http.StatusUnprocessableEntity, Detail: input.Error(), Errors: input.Fields}
+		return api.Problem{Status: http.StatusUnprocessableEntity, Detail: input.Error(), Errors: input.Fields}
 	case errors.As(err, &conflict):
-		return problem{Status: http.StatusConflict, Detail: conflict.Reason}
+		return api.Problem{Status: http.StatusConflict, Detail: conflict.Reason}
 	case errors.As(err, &many):
-		return problem{Status: http.StatusTooManyRequests, Detail: many.Reason, after: many.After}
+		return api.Problem{Status: http.StatusTooManyRequests, Detail: many.Reason, After: many.After}
 	case errors.As(err, &busy):
-		return problem{Status: http.StatusServiceUnavailable, Detail: busy.Reason, after: busy.After}
+		return api.Problem{Status: http.StatusServiceUnavailable, Detail: busy.Reason, After: busy.After}
 	case errors.As(err, &bad):
-		return problem{Status: http.StatusBadRequest, Detail: bad.reason}
+		return api.Problem{Status: http.StatusBadRequest, Detail: bad.reason}
 	case errors.As(err, &large):
-		return problem{Status: http.StatusRequestEntityTooLarge, Detail: sayTooLarge}
+		return api.Problem{Status: http.StatusRequestEntityTooLarge, Detail: sayTooLarge}
 	case errors.Is(err, console.ErrForbidden): // some say it in words of their own
-		return problem{Status: http.StatusForbidden, Detail: err.Error()}
+		return api.Problem{Status: http.StatusForbidden, Detail: err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):
-		return problem{Status: http.StatusServiceUnavailable, Detail: sayTimeout, after: 5 * time.Second}
+		return api.Problem{Status: http.StatusServiceUnavailable, Detail: sayTimeout, After: 5 * time.Second}
 	}
 	for _, known := range plain {
 		if errors.Is(err, known.err) {
-			return problem{Status: known.status, Detail: known.detail}
+			return api.Problem{Status: known.status, Detail: known.detail}
 		}
 	}
-	return problem{Status: http.StatusInternalServerError, Detail: sayBroken}
+	return api.Problem{Status: http.StatusInternalServerError, Detail: sayBroken}
 }
 
 // whyRefused is what is wrong, and what to try.

@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"popup/console"
+	"popup/web/api"
 )
 
 // TestEveryAnswerIsProtected: no route forgets what browsers must be told.
@@ -54,7 +55,7 @@ func TestEveryAnswerIsProtected(t *testing.T) {
 		t.Errorf("another method: %d, Allow %q", got.status, got.header.Get("Allow"))
 	}
 	for _, name := range []string{"an unknown path of the API", "another method"} {
-		if answers[name].header.Get("Content-Type") != problemType {
+		if answers[name].header.Get("Content-Type") != api.ProblemType {
 			t.Errorf("%s is no problem: %v", name, answers[name].header)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"popup/console"
+	"popup/web/api"
 )
 
 // heartbeat is how often a stream says that it is still there, and whether who listens
@@ -21,14 +22,6 @@ const heartbeat = 15 * time.Second
 
 // streamStall is how long one message may take on its way before nobody is there.
 const streamStall = 30 * time.Second
-
-// A noticeJSON says that something changed.
-type noticeJSON struct {
-	Kind  string `json:"kind"`
-	ID    string `json:"id"`
-	Event string `json:"event,omitempty"`
-	Gone  bool   `json:"gone,omitempty"`
-}
 
 // follow sends changes as they come, as server-sent events: change, and reload where
 // some that were missed are no longer known. The id of each is the store's sequence,
@@ -113,7 +106,7 @@ func (s *Server) beat(ctx context.Context, out *eventStream) error {
 }
 
 func message(n console.Notice) string {
-	data, _ := json.Marshal(noticeJSON{string(n.Kind), n.ID, n.Event, n.Gone}) // strings always marshal
+	data, _ := json.Marshal(api.Notice{Kind: string(n.Kind), ID: n.ID, Event: n.Event, Gone: n.Gone}) // strings always marshal
 	return fmt.Sprintf("id: %d\nevent: change\ndata: %s\n\n", n.Seq, data)
 }
 

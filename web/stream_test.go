@@ -13,12 +13,13 @@ import (
 	"time"
 
 	"popup/console"
+	"popup/web/api"
 )
 
 // A heardEvent is one of an event stream.
 type heardEvent struct {
 	id, event string
-	data      noticeJSON
+	data      api.Notice
 }
 
 // A listener reads a stream, until its test is over.

@@ -1,0 +1,73 @@
+package api
+
+import "time"
+
+// An Event is an event as the API shows it.
+type Event struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Title     string    `json:"title"`
+	State     string    `json:"state" jsonschema:"enum=draft,enum=scheduled,enum=open,enum=frozen,enum=ended,enum=archived,enum=purged"`
+	Owner     string    `json:"owner"`
+	End       string    `json:"end"`
+	Zone      string    `json:"zone"`
+	Start     string    `json:"start,omitempty"`
+	Freeze    string    `json:"freeze,omitempty"`
+	StartsAt  time.Time `json:"starts_at,omitzero"`
+	FreezesAt time.Time `json:"freezes_at,omitzero"`
+	EndsAt    time.Time `json:"ends_at"`
+	Held      string    `json:"held,omitempty"`
+	Webhook   string    `json:"webhook,omitempty" jsonschema:"description=its host alone: the rest may be a secret"`
+	Created   time.Time `json:"created"`
+	EndedBy   string    `json:"ended_by,omitempty"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+	Stuck     string    `json:"stuck,omitempty"`
+	PurgeAt   time.Time `json:"purge_at,omitzero"`
+	Page      string    `json:"page"` // its public page
+}
+
+// Events are those that somebody sees.
+type Events struct {
+	Events []Event `json:"events"`
+}
+
+// A Confirm repeats the name of what is gone afterwards, so that nobody does it by
+// mistake.
+type Confirm struct {
+	Name string `json:"name"`
+}
+
+// A Receipt says what became of everything that was made for an event.
+type Receipt struct {
+	Event     Event         `json:"event"`
+	Instances []ReceiptLine `json:"instances"`
+}
+
+// A ReceiptLine is one instance of a receipt.
+type ReceiptLine struct {
+	Instance string    `json:"instance"`
+	Title    string    `json:"title"`
+	Gone     bool      `json:"gone"`
+	GoneAt   time.Time `json:"gone_at,omitzero"`
+	State    string    `json:"state"`
+	Archive  *Archive  `json:"archive,omitempty"`
+}
+
+// A Public is what anybody may know of an event.
+type Public struct {
+	Name     string      `json:"name"`
+	Title    string      `json:"title"`
+	State    string      `json:"state"`
+	EndsAt   time.Time   `json:"ends_at"`
+	Zone     string      `json:"zone"`
+	Apps     []PublicApp `json:"apps"`
+	Reminder string      `json:"reminder,omitempty"`
+}
+
+// A PublicApp is one app of an event, for anybody.
+type PublicApp struct {
+	Title   string `json:"title"`
+	Address string `json:"address,omitempty"`
+	Live    bool   `json:"live"`
+	Says    string `json:"says,omitempty"`
+}
