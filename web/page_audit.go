@@ -68,17 +68,8 @@ func (s *Server) showAudit(c *gin.Context, e console.Event) {
 	s.show(c, v)
 }
 
-// deeds are the actions of the log, as what somebody did.
-var deeds = map[string]string{
-	"launch": "launched into", "create": "drafted", "change": "changed", "freeze": "froze", "thaw": "let go on", "end": "ended", "discard": "gave up what was written in", "purge": "removed the archives of",
-	"enrol": "enrolled", "refuse enrolment": "was refused", "command": "asked", "pin": "pinned", "archive": "archived what it wrote", "fetch archive": "fetched an archive of", "fetch archives": "fetched the archives of",
-	"back up": "backed up", "invite": "invited", "recover": "recovered", "make link": "made a link to", "remove link": "removed a link to", "add person": "added", "change person": "changed",
-	"sign in": "signed in", "sign out": "signed out", "claim": "claimed this console", "join": "came in", "refuse sign-in": "was not let in",
-	"change password": "changed the password of", "make token": "made a token of", "remove token": "removed a token of",
-}
-
-// auditLines shows entries, with people by their names where who looks may know them.
-func (s *Server) auditLines(c *gin.Context, log []console.AuditEntry, zone *time.Location) []auditLine {
+// names are those of people by their ids, as far as who looks may know them.
+func (s *Server) names(c *gin.Context) map[string]string {
 	actor := s.actor(c)
 	names := map[string]string{actor.ID: cmp.Or(actor.Name, actor.ID), console.System.ID: console.System.Name}
 	if people, err := s.console.People(c, actor); err == nil { // whoever may not, sees ids
@@ -86,6 +77,21 @@ func (s *Server) auditLines(c *gin.Context, log []console.AuditEntry, zone *time
 			names[p.ID] = cmp.Or(p.Display, p.Name)
 		}
 	}
+	return names
+}
+
+// deeds are the actions of the log, as what somebody did.
+var deeds = map[string]string{
+	"launch": "launched into", "create": "drafted", "change": "changed", "freeze": "froze", "thaw": "let go on", "end": "ended", "discard": "gave up what was written in", "purge": "removed the archives of",
+	"enrol": "enrolled", "refuse enrolment": "was refused", "command": "asked", "pin": "pinned", "archive": "archived what it wrote", "fetch archive": "fetched an archive of", "fetch archives": "fetched the archives of",
+	"back up": "backed up", "invite": "invited", "recover": "recovered", "make link": "made a link to", "remove link": "removed a link to", "add person": "added", "change person": "changed",
+	"sign in": "signed in", "sign out": "signed out", "claim": "claimed this console", "set password": "chose a password",
+	"change password": "changed the password of", "make token": "made a token of", "remove token": "removed a token of",
+}
+
+// auditLines shows entries.
+func (s *Server) auditLines(c *gin.Context, log []console.AuditEntry, zone *time.Location) []auditLine {
+	names := s.names(c)
 	lines := make([]auditLine, 0, len(log))
 	for _, e := range log {
 		line := auditLine{At: at(e.At, now(), zone), Actor: cmp.Or(names[e.Actor], e.Actor, "somebody"), Action: cmp.Or(deeds[e.Action], e.Action), Detail: e.Detail}

@@ -36,6 +36,9 @@ func (s *Server) pageReceipt(c *gin.Context) {
 		return
 	}
 	page := receiptOf(receipt, now())
+	if by := receipt.Event.EndedBy; by != "" {
+		page.By = s.names(c)[by]
+	}
 	if manages(actor, receipt.Event) {
 		page.Confirmations = s.discards(c, receipt)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"popup/console"
 	"popup/console/catalogue"
+	"popup/templates"
 	"popup/web/oidc"
 )
 
@@ -68,6 +69,7 @@ func New(opts Options) (*Server, error) {
 	if err := s.origins.AddTrustedOrigin(at.Scheme + "://" + at.Host); err != nil {
 		return nil, fmt.Errorf("serve the console at %s: %w", opts.URL, err)
 	}
+	templates.ReadConsole()
 	for _, list := range [][]route{openRoutes, appRoutes, launchRoutes, eventRoutes, archiveRoutes, fleetRoutes, peopleRoutes, houseRoutes,
 		streamRoutes, instanceRoutes, pageRoutes} {
 		s.routes = append(s.routes, list...)
