@@ -82,7 +82,8 @@ func (c *Console) advanceOnce(tx Tx, e *Event) (on bool, err error) {
 	now := c.now()
 	switch {
 	case !e.State.Over() && !e.EndsAt.After(now):
-		return true, c.end(tx, e, &Operation{ID: newID(16), Verb: verbEnd, By: System.ID, Created: now})
+		o := Operation{ID: newID(16), Verb: verbEnd, By: System.ID, Created: now}
+		return true, errors.Join(c.end(tx, e, &o), c.audit(tx, System, verbEnd, "event/"+e.ID, "ended "+e.Name+": its end has come"))
 	case e.State == EventScheduled && !e.StartsAt.After(now):
 		return true, c.open(tx, e)
 	case e.State == EventOpen && e.Held == "" && !e.FreezesAt.After(now):

@@ -108,12 +108,26 @@ func TestLaunchOnce(t *testing.T) {
 	if _, err := c.Launch(t.Context(), anOwner, r, strings.Repeat("k", mostKey+1)); !errors.As(err, &input) || input.Fields[0].Field != "Idempotency-Key" {
 		t.Errorf("a huge key: %v", err)
 	}
+	// So it is where both ask at once.
+	second, results := fair(AppRequest{App: "notice"}), make(chan string, 8)
+	for range cap(results) {
+		go func() {
+			o, err := c.Launch(t.Context(), anOwner, second, "another key")
+			results <- fmt.Sprint(o.ID, o.Instances, err)
+		}()
+	}
+	one := <-results
+	for range cap(results) - 1 {
+		if other := <-results; other != one || !strings.HasSuffix(other, "<nil>") {
+			t.Errorf("asked at once: %s beside %s", one, other)
+		}
+	}
 	// Somebody else's key is another one.
 	if theirs, err := c.Launch(t.Context(), anOrganiser, r, "a key"); err != nil || theirs.ID == first.ID {
 		t.Errorf("another's key: %+v, %v", theirs, err)
 	}
 	events, err := c.Events(t.Context(), anOwner)
-	if err != nil || len(events) != 2 || events[0].Name == events[1].Name {
+	if err != nil || len(events) != 3 || events[0].Name == events[1].Name {
 		t.Errorf("events %v, %v", events, err)
 	}
 }

@@ -52,13 +52,68 @@ func (r *reconciler) poll(ctx context.Context, cloud string) error {
 	if err != nil {
 		return fmt.Errorf("list the machines of %s: %w", cloud, err)
 	}
-	listed := make(map[string]bool, len(machines))
+	known, err := r.known(ctx)
+	if err != nil {
+		return err
+	}
 	var wrong []error
 	for _, m := range machines {
-		listed[m.Instance] = true
-		wrong = append(wrong, r.match(ctx, cloud, m))
+		if i, ok := known[m.Instance]; !ok || !i.shows(m, r.c.now()) {
+			wrong = append(wrong, r.match(ctx, cloud, m))
+		}
+		r.mu.Lock()
+		delete(r.missing, m.Instance)
+		r.mu.Unlock()
+		delete(known, m.Instance)
 	}
-	return errors.Join(append(wrong, r.gone(ctx, cloud, listed, asked))...)
+	return errors.Join(append(wrong, r.gone(ctx, cloud, known, asked))...)
+}
+
+// A place is what of an instance is held against a cloud's list: a fleet of them is read
+// each time.
+type place struct {
+	ID       string        `json:"id"`
+	Cloud    string        `json:"cloud"`
+	State    InstanceState `json:"state"`
+	Machine  string        `json:"machine"`
+	Address  string        `json:"address"`
+	Launched time.Time     `json:"launched"`
+	Stopped  time.Time     `json:"stopped"`
+}
+
+func (p place) record() Record { return Record{Kind: KindInstance} }
+
+// shows says that all of a machine is known.
+func (p place) shows(m Machine, now time.Time) bool {
+	i := Instance{State: p.State, Machine: p.Machine, Address: p.Address, Launched: p.Launched, Stopped: p.Stopped}
+	i.has(m, now)
+	return i.State == p.State && i.Machine == p.Machine && i.Address == p.Address && i.Launched.Equal(p.Launched) && i.Stopped.Equal(p.Stopped)
+}
+
+// known are the instances that have a machine, or may have one.
+func (r *reconciler) known(ctx context.Context) (known map[string]place, err error) {
+	err = r.c.store.View(ctx, func(tx Tx) error {
+		known = map[string]place{}
+		for _, state := range []InstanceState{InstanceLaunching, InstanceStarting, InstanceLive, InstanceEnding} {
+			q := Query{State: string(state), Limit: 200}
+			for {
+				some, err := list[place](tx, q)
+				if err != nil {
+					return err
+				}
+				for _, p := range some {
+					known[p.ID] = p
+				}
+				if len(some) < q.Limit {
+					break
+				}
+				last := some[len(some)-1].ID
+				q.After = &Record{ID: last, Sort: last} // as Instance.record sorts them
+			}
+		}
+		return nil
+	})
+	return known, err
 }
 
 // match holds a machine against its instance.
@@ -72,18 +127,12 @@ func (r *reconciler) match(ctx context.Context, cloud string, m Machine) error {
 		return err
 	}
 	r.mu.Lock()
-	delete(r.missing, s.ID)
 	delete(r.strange, s.ID)
 	r.mu.Unlock()
 	if s.unwanted() {
 		return r.takeAway(ctx, cloud, s.ID) // it came to be after it was ended
 	}
-	i := s.Instance
-	is := i
-	if is.has(m, r.c.now()); is.State == i.State && is.Machine == i.Machine && is.Address == i.Address && is.Stopped.Equal(i.Stopped) {
-		return nil
-	}
-	_, err = r.c.turnInstance(ctx, i.ID, func(s *subject) {
+	_, err = r.c.turnInstance(ctx, s.ID, func(s *subject) {
 		if s.unwanted() {
 			return
 		}
@@ -133,29 +182,14 @@ func (r *reconciler) stranger(ctx context.Context, cloud string, m Machine) erro
 	return nil
 }
 
-// gone finds the instances whose machine a cloud does not list any more.
-func (r *reconciler) gone(ctx context.Context, cloud string, listed map[string]bool, asked time.Time) error {
-	var absent []string
-	err := r.c.store.View(ctx, func(tx Tx) error {
-		absent = nil
-		for _, state := range []InstanceState{InstanceStarting, InstanceLive, InstanceEnding} {
-			all, err := list[Instance](tx, Query{State: string(state)})
-			if err != nil {
-				return err
-			}
-			for _, i := range all {
-				if i.Cloud == cloud && !listed[i.ID] && !i.Launched.IsZero() && i.Launched.Before(asked) {
-					absent = append(absent, i.ID)
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
+// gone finds the instances whose machine a cloud does not list any more, of those that
+// it did not list.
+func (r *reconciler) gone(ctx context.Context, cloud string, unlisted map[string]place, asked time.Time) error {
 	var wrong []error
-	for _, id := range absent {
+	for id, p := range unlisted {
+		if p.Cloud != cloud || p.State == InstanceLaunching || p.Launched.IsZero() || !p.Launched.Before(asked) {
+			continue
+		}
 		r.mu.Lock()
 		since, known := r.missing[id]
 		if !known {

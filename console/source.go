@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"popup/apps"
 	"popup/console/catalogue"
@@ -130,9 +131,14 @@ func (c *Console) checkSource(ctx context.Context, s wire.Source) error {
 	return c.checkHost(ctx, host)
 }
 
+// hostTimeout bounds the look-up of one name.
+const hostTimeout = 5 * time.Second
+
 // checkHost refuses hosts within the console's own network. A name that is not found
 // now may be so later.
 func (c *Console) checkHost(ctx context.Context, host string) error {
+	ctx, cancel := context.WithTimeout(ctx, hostTimeout)
+	defer cancel()
 	refused := new(guard.RefusedError)
 	if err := c.opts.Guard.Check(ctx, host); errors.As(err, &refused) {
 		return refused
