@@ -139,7 +139,7 @@ func givenSettings(given []string) (map[string]string, error) {
 
 // getDiff is what changed between two commits of the catalogue.
 func (s *Server) getDiff(c *gin.Context) (api.Diff, error) {
-	d, err := s.catalogue.Diff(c, c.Query("from"), c.Query("to"))
+	d, err := s.catalogue.Diff(c.Request.Context(), c.Query("from"), c.Query("to"))
 	return api.Diff{From: d.From, To: d.To, Apps: append([]catalogue.AppDiff{}, d.Apps...)}, err
 }
 
@@ -148,7 +148,7 @@ func (s *Server) inspect(c *gin.Context) (api.Proposal, error) {
 	if err := console.May(s.actor(c), console.Start); err != nil { // it fetches
 		return api.Proposal{}, err
 	}
-	p, err := s.catalogue.Inspect(c, c.Query("repository"))
+	p, err := s.catalogue.Inspect(c.Request.Context(), c.Query("repository"))
 	if err != nil {
 		return api.Proposal{}, inspectError(err)
 	}

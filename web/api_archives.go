@@ -19,13 +19,13 @@ func showArchive(a *console.Archive) *api.Archive {
 }
 
 func (s *Server) listArchives(c *gin.Context) (api.Archives, error) {
-	all, err := s.console.Archives(c, s.actor(c), c.Param("id"))
+	all, err := s.console.Archives(c.Request.Context(), s.actor(c), c.Param("id"))
 	return api.Archives{Archives: each(all, func(a console.Archive) api.Archive { return *showArchive(&a) })}, err
 }
 
 // getArchive sends one archive, as its instance sent it.
 func (s *Server) getArchive(c *gin.Context) {
-	kept, file, err := s.console.OpenArchive(c, s.actor(c), c.Param("id"), c.Param("name"))
+	kept, file, err := s.console.OpenArchive(c.Request.Context(), s.actor(c), c.Param("id"), c.Param("name"))
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -47,12 +47,12 @@ const mediaFile = "application/octet-stream"
 
 // getEventArchive sends all that is kept of an event, as one file.
 func (s *Server) getEventArchive(c *gin.Context) {
-	all, err := s.console.OpenEventArchive(c, s.actor(c), c.Param("id"))
+	all, err := s.console.OpenEventArchive(c.Request.Context(), s.actor(c), c.Param("id"))
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	s.sendFile(c, "application/zip", all.Name, func(to io.Writer) error { return all.Write(c, to) })
+	s.sendFile(c, "application/zip", all.Name, func(to io.Writer) error { return all.Write(c.Request.Context(), to) })
 }
 
 // archiveRoutes are about what is kept of an event.

@@ -36,17 +36,17 @@ func each[From, To any](list []From, show func(From) To) []To {
 }
 
 func (s *Server) listEvents(c *gin.Context) (api.Events, error) {
-	events, err := s.console.Events(c, s.actor(c))
+	events, err := s.console.Events(c.Request.Context(), s.actor(c))
 	return api.Events{Events: each(events, s.showEvent)}, err
 }
 
 func (s *Server) getEvent(c *gin.Context) (api.Event, error) {
-	e, err := s.console.Event(c, s.actor(c), c.Param("id"))
+	e, err := s.console.Event(c.Request.Context(), s.actor(c), c.Param("id"))
 	return s.showEvent(e), err
 }
 
 func (s *Server) createEvent(c *gin.Context, r console.EventRequest) (api.Event, error) {
-	e, err := s.console.CreateEvent(c, s.actor(c), r)
+	e, err := s.console.CreateEvent(c.Request.Context(), s.actor(c), r)
 	if err == nil {
 		c.Header("Location", "/api/v1/events/"+e.ID)
 	}
@@ -54,22 +54,22 @@ func (s *Server) createEvent(c *gin.Context, r console.EventRequest) (api.Event,
 }
 
 func (s *Server) changeEvent(c *gin.Context, change console.EventChange) (api.Event, error) {
-	e, err := s.console.ChangeEvent(c, s.actor(c), c.Param("id"), change)
+	e, err := s.console.ChangeEvent(c.Request.Context(), s.actor(c), c.Param("id"), change)
 	return s.showEvent(e), err
 }
 
 func (s *Server) freezeEvent(c *gin.Context) (api.Event, error) {
-	e, err := s.console.FreezeEvent(c, s.actor(c), c.Param("id"))
+	e, err := s.console.FreezeEvent(c.Request.Context(), s.actor(c), c.Param("id"))
 	return s.showEvent(e), err
 }
 
 func (s *Server) thawEvent(c *gin.Context) (api.Event, error) {
-	e, err := s.console.ThawEvent(c, s.actor(c), c.Param("id"))
+	e, err := s.console.ThawEvent(c.Request.Context(), s.actor(c), c.Param("id"))
 	return s.showEvent(e), err
 }
 
 func (s *Server) endEvent(c *gin.Context, confirm api.Confirm) (api.Operation, error) {
-	o, err := s.console.EndEvent(c, s.actor(c), c.Param("id"), confirm.Name)
+	o, err := s.console.EndEvent(c.Request.Context(), s.actor(c), c.Param("id"), confirm.Name)
 	if err == nil {
 		c.Header("Location", "/api/v1/operations/"+o.ID)
 	}
@@ -77,12 +77,12 @@ func (s *Server) endEvent(c *gin.Context, confirm api.Confirm) (api.Operation, e
 }
 
 func (s *Server) purgeEvent(c *gin.Context, confirm api.Confirm) (api.Event, error) {
-	e, err := s.console.PurgeEvent(c, s.actor(c), c.Param("id"), confirm.Name)
+	e, err := s.console.PurgeEvent(c.Request.Context(), s.actor(c), c.Param("id"), confirm.Name)
 	return s.showEvent(e), err
 }
 
 func (s *Server) getReceipt(c *gin.Context) (api.Receipt, error) {
-	r, err := s.console.Receipt(c, s.actor(c), c.Param("id"))
+	r, err := s.console.Receipt(c.Request.Context(), s.actor(c), c.Param("id"))
 	return api.Receipt{Event: s.showEvent(r.Event), Instances: each(r.Instances, showReceiptLine)}, err
 }
 
@@ -92,7 +92,7 @@ func showReceiptLine(l console.ReceiptLine) api.ReceiptLine {
 }
 
 func (s *Server) getPublicEvent(c *gin.Context) (api.Public, error) {
-	p, err := s.console.PublicEvent(c, c.Param("name"))
+	p, err := s.console.PublicEvent(c.Request.Context(), c.Param("name"))
 	return api.Public{Name: p.Event.Name, Title: p.Event.Title, State: string(p.Event.State), EndsAt: p.Event.EndsAt, Zone: p.Event.Zone,
 		Apps: each(p.Apps, func(a console.PublicApp) api.PublicApp {
 			return api.PublicApp{Title: a.Title, Address: a.Address, Live: a.Live, Says: a.Says}

@@ -30,7 +30,7 @@ func (s *Server) listAudit(c *gin.Context) (api.AuditLog, error) {
 		return api.AuditLog{}, err
 	}
 	size = max(size, 1)
-	entries, err := s.console.AuditLog(c, s.actor(c), event, before, int(size))
+	entries, err := s.console.AuditLog(c.Request.Context(), s.actor(c), event, before, int(size))
 	log := api.AuditLog{Entries: each(entries, func(e console.AuditEntry) api.Audit {
 		return api.Audit{Seq: e.Seq, At: e.At, Actor: e.Actor, Action: e.Action, Object: e.Object, Detail: e.Detail}
 	})}
@@ -51,7 +51,7 @@ func (s *Server) getSettings(c *gin.Context) (api.Settings, error) {
 // is broken, so that nobody takes half of it for all.
 func (s *Server) getBackup(c *gin.Context) {
 	s.sendFile(c, mediaFile, "popup-"+time.Now().UTC().Format("20060102-150405")+".db",
-		func(to io.Writer) error { return s.console.Backup(c, s.actor(c), to) })
+		func(to io.Writer) error { return s.console.Backup(c.Request.Context(), s.actor(c), to) })
 }
 
 // sendFile sends what write writes, as a file to keep.
@@ -60,7 +60,7 @@ func (s *Server) sendFile(c *gin.Context, media, name string, write func(io.Writ
 	err := write(to)
 	switch {
 	case err != nil && to.begun:
-		s.log.WarnContext(c, "sending a file ended early", "request", c.GetString(keyRequest), "path", loggedPath(c), "err", err)
+		s.log.WarnContext(c.Request.Context(), "sending a file ended early", "request", c.GetString(keyRequest), "path", loggedPath(c), "err", err)
 		panic(http.ErrAbortHandler)
 	case err != nil:
 		s.fail(c, err)

@@ -47,7 +47,7 @@ func (s *Server) listInstances(c *gin.Context) (api.Instances, error) {
 	if err != nil {
 		return api.Instances{}, err
 	}
-	page, err := s.console.Instances(c, s.actor(c), console.InstanceQuery{Text: c.Query("q"), Event: event, App: c.Query("app"),
+	page, err := s.console.Instances(c.Request.Context(), s.actor(c), console.InstanceQuery{Text: c.Query("q"), Event: event, App: c.Query("app"),
 		Health: c.Query("health"), Cloud: c.Query("cloud"), Sort: c.Query("sort"), After: c.Query("page_token"), Limit: int(size)})
 	counts := page.Counts
 	if counts == nil {
@@ -61,17 +61,17 @@ func (s *Server) eventID(c *gin.Context, given string) (string, error) {
 	if given == "" {
 		return "", nil
 	}
-	e, err := s.console.Event(c, s.actor(c), given)
+	e, err := s.console.Event(c.Request.Context(), s.actor(c), given)
 	return e.ID, err
 }
 
 func (s *Server) getInstance(c *gin.Context) (api.Instance, error) {
-	v, err := s.console.Instance(c, s.actor(c), c.Param("id"))
+	v, err := s.console.Instance(c.Request.Context(), s.actor(c), c.Param("id"))
 	return showInstance(v), err
 }
 
 func (s *Server) getConfig(c *gin.Context) (api.Config, error) {
-	config, err := s.console.InstanceConfig(c, s.actor(c), c.Param("id"))
+	config, err := s.console.InstanceConfig(c.Request.Context(), s.actor(c), c.Param("id"))
 	return api.Config{Instance: config.Instance, Plan: openPlan(config.Plan), Settings: config.Settings, Secrets: config.Secrets, Wanted: config.Wanted}, err
 }
 
@@ -80,26 +80,26 @@ func showOrder(o console.Order) api.Order {
 }
 
 func (s *Server) command(c *gin.Context, r api.NewOrder) (api.Order, error) {
-	order, err := s.console.Command(c, s.actor(c), c.Param("id"), wire.Command{Verb: r.Verb, Args: r.Args})
+	order, err := s.console.Command(c.Request.Context(), s.actor(c), c.Param("id"), wire.Command{Verb: r.Verb, Args: r.Args})
 	return showOrder(order), err
 }
 
 func (s *Server) listOrders(c *gin.Context) (api.Orders, error) {
-	v, err := s.console.Instance(c, s.actor(c), c.Param("id"))
+	v, err := s.console.Instance(c.Request.Context(), s.actor(c), c.Param("id"))
 	return api.Orders{Orders: each(v.Commands, showOrder)}, err
 }
 
 func (s *Server) pinInstance(c *gin.Context, pins console.Pins) (api.Instance, error) {
-	v, err := s.console.Pin(c, s.actor(c), c.Param("id"), pins)
+	v, err := s.console.Pin(c.Request.Context(), s.actor(c), c.Param("id"), pins)
 	return showInstance(v), err
 }
 
 func (s *Server) discard(c *gin.Context, confirm api.Confirm) (none, error) {
-	return none{}, s.console.DiscardState(c, s.actor(c), c.Param("id"), confirm.Name)
+	return none{}, s.console.DiscardState(c.Request.Context(), s.actor(c), c.Param("id"), confirm.Name)
 }
 
 func (s *Server) getLogs(c *gin.Context) {
-	text, err := s.console.Logs(c, s.actor(c), c.Param("id"), c.Param("command"))
+	text, err := s.console.Logs(c.Request.Context(), s.actor(c), c.Param("id"), c.Param("command"))
 	if err != nil {
 		s.fail(c, err)
 		return

@@ -26,7 +26,7 @@ func openPlan(p wire.Plan) wire.Plan {
 }
 
 func (s *Server) listDeployments(c *gin.Context) (api.Deployments, error) {
-	all, err := s.console.Deployments(c, s.actor(c), c.Param("id"))
+	all, err := s.console.Deployments(c.Request.Context(), s.actor(c), c.Param("id"))
 	return api.Deployments{Deployments: each(all, showDeployment)}, err
 }
 
@@ -36,12 +36,12 @@ func showOperation(o console.Operation) api.Operation {
 }
 
 func (s *Server) getOperation(c *gin.Context) (api.Operation, error) {
-	o, err := s.console.Operation(c, s.actor(c), c.Param("id"))
+	o, err := s.console.Operation(c.Request.Context(), s.actor(c), c.Param("id"))
 	return showOperation(o), err
 }
 
 func (s *Server) listOperations(c *gin.Context) (api.Operations, error) {
-	all, err := s.console.Operations(c, s.actor(c), c.Param("id"))
+	all, err := s.console.Operations(c.Request.Context(), s.actor(c), c.Param("id"))
 	return api.Operations{Operations: each(all, showOperation)}, err
 }
 
@@ -69,7 +69,7 @@ func (s *Server) launch(c *gin.Context) {
 		return
 	}
 	if only {
-		preview, err := s.console.Preview(c, s.actor(c), request)
+		preview, err := s.console.Preview(c.Request.Context(), s.actor(c), request)
 		if err != nil {
 			s.fail(c, err)
 			return
@@ -85,7 +85,7 @@ func (s *Server) launch(c *gin.Context) {
 	if key == "" {
 		key = rand.Text()
 	}
-	operation, err := s.console.Launch(c, s.actor(c), request, key)
+	operation, err := s.console.Launch(c.Request.Context(), s.actor(c), request, key)
 	if err != nil {
 		s.fail(c, err)
 		return

@@ -16,27 +16,27 @@ func showPerson(p console.Person) api.Person {
 }
 
 func (s *Server) listPeople(c *gin.Context) (api.People, error) {
-	all, err := s.console.People(c, s.actor(c))
+	all, err := s.console.People(c.Request.Context(), s.actor(c))
 	return api.People{People: each(all, showPerson)}, err
 }
 
 func (s *Server) addPerson(c *gin.Context, p console.NewPerson) (api.AddedPerson, error) {
-	added, invitation, err := s.console.AddPerson(c, s.actor(c), p)
+	added, invitation, err := s.console.AddPerson(c.Request.Context(), s.actor(c), p)
 	return api.AddedPerson{Person: showPerson(added), Invitation: invitation}, err
 }
 
 func (s *Server) changePerson(c *gin.Context, change console.PersonChange) (api.Person, error) {
-	p, err := s.console.ChangePerson(c, s.actor(c), c.Param("id"), change)
+	p, err := s.console.ChangePerson(c.Request.Context(), s.actor(c), c.Param("id"), change)
 	return showPerson(p), err
 }
 
 func (s *Server) invite(c *gin.Context) (api.LinkMade, error) {
-	link, err := s.console.Invite(c, s.actor(c), c.Param("id"))
+	link, err := s.console.Invite(c.Request.Context(), s.actor(c), c.Param("id"))
 	return api.LinkMade{Link: link}, err
 }
 
 func (s *Server) changePassword(c *gin.Context, p api.Password) (none, error) {
-	return none{}, s.console.ChangePassword(c, s.actor(c), p.Old, p.Password)
+	return none{}, s.console.ChangePassword(c.Request.Context(), s.actor(c), p.Old, p.Password)
 }
 
 func (s *Server) getMe(c *gin.Context) (api.Me, error) {
@@ -49,17 +49,17 @@ func showToken(t console.Token) api.Token {
 }
 
 func (s *Server) listTokens(c *gin.Context) (api.Tokens, error) {
-	all, err := s.console.Tokens(c, s.actor(c))
+	all, err := s.console.Tokens(c.Request.Context(), s.actor(c))
 	return api.Tokens{Tokens: each(all, showToken)}, err
 }
 
 func (s *Server) addToken(c *gin.Context, n console.NewToken) (api.AddedToken, error) {
-	t, secret, err := s.console.AddToken(c, s.actor(c), n)
+	t, secret, err := s.console.AddToken(c.Request.Context(), s.actor(c), n)
 	return api.AddedToken{Token: showToken(t), Secret: secret}, err
 }
 
 func (s *Server) removeToken(c *gin.Context) (none, error) {
-	return none{}, s.console.RemoveToken(c, s.actor(c), c.Param("id"))
+	return none{}, s.console.RemoveToken(c.Request.Context(), s.actor(c), c.Param("id"))
 }
 
 // login makes a token for a program, of a name and a password.
@@ -68,19 +68,19 @@ func (s *Server) login(c *gin.Context, l api.Login) (added api.AddedToken, err e
 	if err != nil {
 		return api.AddedToken{}, err
 	}
-	defer func() { err = errors.Join(err, s.console.SignOut(c, session.Secret)) }() // the token is all it was for
-	actor, err := s.console.ActorOfSession(c, session.Secret)
+	defer func() { err = errors.Join(err, s.console.SignOut(c.Request.Context(), session.Secret)) }() // the token is all it was for
+	actor, err := s.console.ActorOfSession(c.Request.Context(), session.Secret)
 	if err != nil {
 		return api.AddedToken{}, err
 	}
-	t, secret, err := s.console.AddToken(c, actor, console.NewToken{Title: l.Title, Reads: l.Reads, Days: l.Days})
+	t, secret, err := s.console.AddToken(c.Request.Context(), actor, console.NewToken{Title: l.Title, Reads: l.Reads, Days: l.Days})
 	return api.AddedToken{Token: showToken(t), Secret: secret}, err
 }
 
 // signIn opens a session, for who comes from the address of this request. Who tries too
 // often is told so.
 func (s *Server) signIn(c *gin.Context, name, password string) (console.Session, error) {
-	session, err := s.console.SignIn(c, name, password, from(c))
+	session, err := s.console.SignIn(c.Request.Context(), name, password, from(c))
 	var busy *console.BusyError
 	if errors.As(err, &busy) {
 		return session, &tooMany{busy}
@@ -103,17 +103,17 @@ func showLink(l console.Link) api.Link {
 }
 
 func (s *Server) listLinks(c *gin.Context) (api.Links, error) {
-	all, err := s.console.Links(c, s.actor(c), c.Param("id"))
+	all, err := s.console.Links(c.Request.Context(), s.actor(c), c.Param("id"))
 	return api.Links{Links: each(all, showLink)}, err
 }
 
 func (s *Server) addLink(c *gin.Context, n api.NewLink) (api.AddedLink, error) {
-	l, address, err := s.console.AddLink(c, s.actor(c), c.Param("id"), n.Title)
+	l, address, err := s.console.AddLink(c.Request.Context(), s.actor(c), c.Param("id"), n.Title)
 	return api.AddedLink{Link: showLink(l), Address: address}, err
 }
 
 func (s *Server) removeLink(c *gin.Context) (none, error) {
-	return none{}, s.console.RemoveLink(c, s.actor(c), c.Param("id"))
+	return none{}, s.console.RemoveLink(c.Request.Context(), s.actor(c), c.Param("id"))
 }
 
 // peopleRoutes are about who may do what.

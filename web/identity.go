@@ -60,13 +60,13 @@ func (s *Server) identify(c *gin.Context) {
 // resolve asks the console who has what the request carries.
 func (s *Server) resolve(c *gin.Context) (console.Actor, error) {
 	if secret, given := bearer(c.Request); given {
-		return s.console.ActorOfToken(c, secret)
+		return s.console.ActorOfToken(c.Request.Context(), secret)
 	}
 	secret := s.cookie(c, cookieSession)
 	if secret == "" {
 		return console.Actor{}, nil
 	}
-	actor, err := s.console.ActorOfSession(c, secret)
+	actor, err := s.console.ActorOfSession(c.Request.Context(), secret)
 	if errors.Is(err, console.ErrSignIn) {
 		return console.Actor{}, nil // it ended meanwhile
 	}
@@ -123,7 +123,7 @@ func (s *Server) endSession(c *gin.Context) error {
 	if secret == "" {
 		return nil
 	}
-	return s.console.SignOut(c, secret)
+	return s.console.SignOut(c.Request.Context(), secret)
 }
 
 // errForged refuses what another site had a browser send.

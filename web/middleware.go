@@ -35,7 +35,7 @@ func (s *Server) trace(c *gin.Context) {
 	if c.Writer.Status() >= http.StatusInternalServerError {
 		level = slog.LevelInfo
 	}
-	s.log.Log(c, level, "answered", "request", id, "method", c.Request.Method, "path", loggedPath(c), "status", c.Writer.Status(),
+	s.log.Log(c.Request.Context(), level, "answered", "request", id, "method", c.Request.Method, "path", loggedPath(c), "status", c.Writer.Status(),
 		"took", time.Since(begun).Round(time.Millisecond), "actor", s.actor(c).ID)
 }
 
@@ -65,7 +65,7 @@ func (s *Server) survive(c *gin.Context) {
 		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(p)
 		}
-		s.log.ErrorContext(c, "a request panicked", "request", c.GetString(keyRequest), "path", loggedPath(c), "err", p, "stack", string(debug.Stack()))
+		s.log.ErrorContext(c.Request.Context(), "a request panicked", "request", c.GetString(keyRequest), "path", loggedPath(c), "err", p, "stack", string(debug.Stack()))
 		if !c.Writer.Written() {
 			s.answerProblem(c, api.Problem{Status: http.StatusInternalServerError, Detail: sayBroken})
 		}

@@ -38,7 +38,7 @@ func (s *Server) finishElsewhere(c *gin.Context) {
 	}
 	arrival, err := s.opts.Provider.Finish(c.Writer, c.Request)
 	if err != nil {
-		s.log.InfoContext(c, "nobody was signed in by the provider", "request", c.GetString(keyRequest), "err", err)
+		s.log.InfoContext(c.Request.Context(), "nobody was signed in by the provider", "request", c.GetString(keyRequest), "err", err)
 		s.fail(c, err)
 		return
 	}

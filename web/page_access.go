@@ -46,7 +46,7 @@ func (s *Server) showClaim(c *gin.Context, p console.NewPerson, errors []console
 
 func (s *Server) doClaim(c *gin.Context) {
 	p := console.NewPerson{Name: c.PostForm("name"), Display: c.PostForm("display"), Password: c.PostForm("password")}
-	session, err := s.console.Claim(c, c.Param(paramSecret), p)
+	session, err := s.console.Claim(c.Request.Context(), c.Param(paramSecret), p)
 	if fields, status, ok := refused(err); ok {
 		s.showClaim(c, p, fields, status)
 		return
@@ -121,7 +121,7 @@ func (s *Server) showJoin(c *gin.Context, errors []console.FieldError, status in
 }
 
 func (s *Server) doJoin(c *gin.Context) {
-	session, err := s.console.Join(c, c.Param(paramSecret), c.PostForm("password"))
+	session, err := s.console.Join(c.Request.Context(), c.Param(paramSecret), c.PostForm("password"))
 	if fields, status, ok := refused(err); ok {
 		s.showJoin(c, fields, status)
 		return
@@ -142,7 +142,7 @@ func (s *Server) pageHelp(c *gin.Context) {
 
 func (s *Server) doHelp(c *gin.Context) {
 	secret := c.Param(paramSecret)
-	actor, err := s.console.ActorOfToken(c, secret)
+	actor, err := s.console.ActorOfToken(c.Request.Context(), secret)
 	if err == nil && actor.Kind != console.ActorLink {
 		err = console.ErrNotFound
 	}

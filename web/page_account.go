@@ -44,7 +44,7 @@ func (s *Server) showAccount(c *gin.Context, given accountForm, status int) {
 	actor := s.actor(c)
 	page := accountPage{Display: cmp.Or(actor.Name, "You"), May: mays[actor.Role]}
 	if actor.Kind == console.ActorPerson {
-		tokens, err := s.console.Tokens(c, actor)
+		tokens, err := s.console.Tokens(c.Request.Context(), actor)
 		if err != nil {
 			s.fail(c, err)
 			return
@@ -104,7 +104,7 @@ func (s *Server) afterAccount(c *gin.Context, err error, given accountForm, what
 }
 
 func (s *Server) doPassword(c *gin.Context) {
-	err := s.console.ChangePassword(c, s.actor(c), c.PostForm("old"), c.PostForm("password"))
+	err := s.console.ChangePassword(c.Request.Context(), s.actor(c), c.PostForm("old"), c.PostForm("password"))
 	s.afterAccount(c, err, accountForm{}, "password")
 }
 
@@ -117,7 +117,7 @@ func (s *Server) doToken(c *gin.Context) {
 	n := console.NewToken{Title: c.PostForm("title"), Days: days, Reads: c.PostForm("reads") == "true"}
 	var secret string
 	if err == nil {
-		_, secret, err = s.console.AddToken(c, s.actor(c), n)
+		_, secret, err = s.console.AddToken(c.Request.Context(), s.actor(c), n)
 	}
 	if err != nil {
 		s.afterAccount(c, err, accountForm{token: n}, "")
@@ -130,5 +130,5 @@ func (s *Server) doToken(c *gin.Context) {
 }
 
 func (s *Server) doRemoveToken(c *gin.Context) {
-	s.afterAccount(c, s.console.RemoveToken(c, s.actor(c), c.Param("token")), accountForm{}, "removed")
+	s.afterAccount(c, s.console.RemoveToken(c.Request.Context(), s.actor(c), c.Param("token")), accountForm{}, "removed")
 }

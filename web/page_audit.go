@@ -31,7 +31,7 @@ const auditRows = 100
 func (s *Server) pageAudit(c *gin.Context) { s.showAudit(c, console.Event{}) }
 
 func (s *Server) pageEventAudit(c *gin.Context) {
-	e, err := s.console.Event(c, s.actor(c), c.Param("id"))
+	e, err := s.console.Event(c.Request.Context(), s.actor(c), c.Param("id"))
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -46,7 +46,7 @@ func (s *Server) showAudit(c *gin.Context, e console.Event) {
 		s.fail(c, err)
 		return
 	}
-	log, err := s.console.AuditLog(c, s.actor(c), e.ID, before, auditRows)
+	log, err := s.console.AuditLog(c.Request.Context(), s.actor(c), e.ID, before, auditRows)
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -72,7 +72,7 @@ func (s *Server) showAudit(c *gin.Context, e console.Event) {
 func (s *Server) names(c *gin.Context) map[string]string {
 	actor := s.actor(c)
 	names := map[string]string{actor.ID: cmp.Or(actor.Name, actor.ID), console.System.ID: console.System.Name}
-	if people, err := s.console.People(c, actor); err == nil { // whoever may not, sees ids
+	if people, err := s.console.People(c.Request.Context(), actor); err == nil { // whoever may not, sees ids
 		for _, p := range people {
 			names[p.ID] = cmp.Or(p.Display, p.Name)
 		}

@@ -39,7 +39,7 @@ func (s *Server) showCheck(c *gin.Context, f launchForm) {
 		}
 		f.request.Apps[i] = settle(r, m)
 	}
-	preview, err := s.console.Preview(c, s.actor(c), f.request)
+	preview, err := s.console.Preview(c.Request.Context(), s.actor(c), f.request)
 	if err != nil {
 		s.launchRefused(c, f, err)
 		return

@@ -93,7 +93,7 @@ type eventForm struct {
 // showEventPage shows an event, with what was given and is wrong.
 func (s *Server) showEventPage(c *gin.Context, given eventForm, status int) {
 	actor := s.actor(c)
-	e, err := s.console.Event(c, actor, c.Param("id"))
+	e, err := s.console.Event(c.Request.Context(), actor, c.Param("id"))
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -136,11 +136,11 @@ func publicPath(name string) string { return "/e/" + url.PathEscape(name) }
 
 // fillEvent looks up what belongs to an event.
 func (s *Server) fillEvent(c *gin.Context, a console.Actor, e console.Event, page *eventPageData) error {
-	deployments, err := s.console.Deployments(c, a, e.ID)
+	deployments, err := s.console.Deployments(c.Request.Context(), a, e.ID)
 	if err != nil {
 		return err
 	}
-	instances, err := s.console.Instances(c, a, console.InstanceQuery{Event: e.ID, Limit: 500})
+	instances, err := s.console.Instances(c.Request.Context(), a, console.InstanceQuery{Event: e.ID, Limit: 500})
 	if err != nil {
 		return err
 	}
@@ -150,10 +150,10 @@ func (s *Server) fillEvent(c *gin.Context, a console.Actor, e console.Event, pag
 	if manages(a, e) && !e.State.Over() {
 		page.AddPath = "/apps?" + url.Values{"event": {e.Name}}.Encode()
 	}
-	if public, err := s.console.PublicEvent(c, e.Name); err == nil {
+	if public, err := s.console.PublicEvent(c.Request.Context(), e.Name); err == nil {
 		page.Reminder = public.Reminder
 	}
-	operations, err := s.console.Operations(c, a, e.ID)
+	operations, err := s.console.Operations(c.Request.Context(), a, e.ID)
 	if err != nil {
 		return err
 	}
@@ -170,21 +170,21 @@ func (s *Server) fillEvent(c *gin.Context, a console.Actor, e console.Event, pag
 
 // fillManaged looks up what only who manages an event sees.
 func (s *Server) fillManaged(c *gin.Context, a console.Actor, e console.Event, page *eventPageData) error {
-	links, err := s.console.Links(c, a, e.ID)
+	links, err := s.console.Links(c.Request.Context(), a, e.ID)
 	if err != nil {
 		return err
 	}
 	for _, l := range links {
 		page.Links = append(page.Links, linkLine{l.Title, page.Path + "/links/" + url.PathEscape(l.ID) + "/remove", at(l.Created, now(), zoneOf(e.Zone))})
 	}
-	archives, err := s.console.Archives(c, a, e.ID)
+	archives, err := s.console.Archives(c.Request.Context(), a, e.ID)
 	if err != nil {
 		return err
 	}
 	if page.Archives = page.archiveLines(e, archives); len(archives) > 0 {
 		page.ArchivesPath = "/api/v1/events/" + url.PathEscape(e.ID) + "/archives.zip"
 	}
-	log, err := s.console.AuditLog(c, a, e.ID, 0, 8)
+	log, err := s.console.AuditLog(c.Request.Context(), a, e.ID, 0, 8)
 	if err != nil {
 		return err
 	}

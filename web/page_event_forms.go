@@ -96,7 +96,7 @@ func (s *Server) eventConfirmations(c *gin.Context, e console.Event) []confirmat
 // doDates changes what is different from before.
 func (s *Server) doDates(c *gin.Context) {
 	actor := s.actor(c)
-	e, err := s.console.Event(c, actor, c.Param("id"))
+	e, err := s.console.Event(c.Request.Context(), actor, c.Param("id"))
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -115,7 +115,7 @@ func (s *Server) doDates(c *gin.Context) {
 			*f.to = &value
 		}
 	}
-	_, err = s.console.ChangeEvent(c, actor, e.ID, change)
+	_, err = s.console.ChangeEvent(c.Request.Context(), actor, e.ID, change)
 	s.afterEvent(c, e, err, eventForm{dates: given}, "saved")
 }
 
@@ -134,17 +134,17 @@ func (s *Server) afterEvent(c *gin.Context, e console.Event, err error, given ev
 }
 
 func (s *Server) doFreeze(c *gin.Context) {
-	e, err := s.console.FreezeEvent(c, s.actor(c), c.Param("id"))
+	e, err := s.console.FreezeEvent(c.Request.Context(), s.actor(c), c.Param("id"))
 	s.afterEvent(c, e, err, eventForm{}, "frozen")
 }
 
 func (s *Server) doThaw(c *gin.Context) {
-	e, err := s.console.ThawEvent(c, s.actor(c), c.Param("id"))
+	e, err := s.console.ThawEvent(c.Request.Context(), s.actor(c), c.Param("id"))
 	s.afterEvent(c, e, err, eventForm{}, "thawed")
 }
 
 func (s *Server) doEnd(c *gin.Context) {
-	_, err := s.console.EndEvent(c, s.actor(c), c.Param("id"), c.PostForm("name"))
+	_, err := s.console.EndEvent(c.Request.Context(), s.actor(c), c.Param("id"), c.PostForm("name"))
 	if err == nil {
 		s.done(c, eventPath(c.Param("id"))+"/receipt", "ending")
 		return
@@ -153,14 +153,14 @@ func (s *Server) doEnd(c *gin.Context) {
 }
 
 func (s *Server) doPurge(c *gin.Context) {
-	e, err := s.console.PurgeEvent(c, s.actor(c), c.Param("id"), c.PostForm("name"))
+	e, err := s.console.PurgeEvent(c.Request.Context(), s.actor(c), c.Param("id"), c.PostForm("name"))
 	s.afterEvent(c, e, err, eventForm{grave: "purge"}, "purged")
 }
 
 // doLink makes a helper's link, whose address is shown this once.
 func (s *Server) doLink(c *gin.Context) {
 	title := c.PostForm("title")
-	_, address, err := s.console.AddLink(c, s.actor(c), c.Param("id"), title)
+	_, address, err := s.console.AddLink(c.Request.Context(), s.actor(c), c.Param("id"), title)
 	if err != nil {
 		s.afterEvent(c, console.Event{}, err, eventForm{link: title}, "")
 		return
@@ -172,7 +172,7 @@ func (s *Server) doLink(c *gin.Context) {
 }
 
 func (s *Server) doRemoveLink(c *gin.Context) {
-	if err := s.console.RemoveLink(c, s.actor(c), c.Param("link")); err != nil {
+	if err := s.console.RemoveLink(c.Request.Context(), s.actor(c), c.Param("link")); err != nil {
 		s.fail(c, err)
 		return
 	}

@@ -42,7 +42,7 @@ func (s *Server) pageEvents(c *gin.Context) {
 		s.done(c, eventPath(actor.Event), "")
 		return
 	}
-	events, err := s.console.Events(c, actor)
+	events, err := s.console.Events(c.Request.Context(), actor)
 	if err != nil {
 		s.fail(c, err)
 		return

@@ -57,7 +57,7 @@ func (s *Server) show(c *gin.Context, v view) {
 		frame.Person, frame.Role = actor.Name, roleWord(actor.Role)
 	}
 	if v.stream != "" {
-		newest, err := s.console.Newest(c)
+		newest, err := s.console.Newest(c.Request.Context())
 		if err != nil {
 			s.fail(c, err)
 			return
@@ -203,7 +203,7 @@ func (s *Server) pageProblem(c *gin.Context, p api.Problem) {
 	actor := s.actor(c)
 	frame := templates.ConsoleFrame{Title: page.Heading, Menu: menuOf(actor), Person: actor.Name, Role: roleWord(actor.Role), Data: page}
 	if err := templates.RenderConsole(&b, templates.ConsoleNotice, "", frame); err != nil {
-		s.log.ErrorContext(c, "an error has no page", "request", p.Request, "err", err)
+		s.log.ErrorContext(c.Request.Context(), "an error has no page", "request", p.Request, "err", err)
 		c.String(p.Status, "%s\n", p.Title)
 		return
 	}

@@ -69,7 +69,7 @@ func (s *Server) pageInstance(c *gin.Context) { s.showInstance(c, nil, 0) }
 
 func (s *Server) showInstance(c *gin.Context, errors []console.FieldError, status int) {
 	actor := s.actor(c)
-	i, err := s.console.Instance(c, actor, c.Param("id"))
+	i, err := s.console.Instance(c.Request.Context(), actor, c.Param("id"))
 	if err != nil {
 		s.fail(c, err)
 		return

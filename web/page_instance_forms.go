@@ -18,13 +18,13 @@ func (s *Server) doCommand(c *gin.Context) {
 	var err error
 	if readOnly, given := c.GetPostForm("read_only"); given {
 		refuse := readOnly == "true"
-		_, err = s.console.Pin(c, actor, id, console.Pins{ReadOnly: &refuse})
+		_, err = s.console.Pin(c.Request.Context(), actor, id, console.Pins{ReadOnly: &refuse})
 	} else {
 		command := wire.Command{Verb: c.PostForm("verb")}
 		if what := c.PostForm("what"); what != "" {
 			command.Args = map[string]string{"what": what}
 		}
-		_, err = s.console.Command(c, actor, id, command)
+		_, err = s.console.Command(c.Request.Context(), actor, id, command)
 	}
 	if fields, status, ok := refused(err); ok {
 		s.showInstance(c, fields, status)
@@ -40,9 +40,9 @@ func (s *Server) doCommand(c *gin.Context) {
 // doDiscard gives up what an instance wrote.
 func (s *Server) doDiscard(c *gin.Context) {
 	actor, id := s.actor(c), c.Param("id")
-	i, err := s.console.Instance(c, actor, id)
+	i, err := s.console.Instance(c.Request.Context(), actor, id)
 	if err == nil {
-		err = s.console.DiscardState(c, actor, id, c.PostForm("name"))
+		err = s.console.DiscardState(c.Request.Context(), actor, id, c.PostForm("name"))
 	}
 	if fields, status, ok := refused(err); ok {
 		s.showInstance(c, fields, status)
@@ -63,12 +63,12 @@ const mostLog = 512 << 10
 
 func (s *Server) pageLogs(c *gin.Context) {
 	actor, id := s.actor(c), c.Param("id")
-	i, err := s.console.Instance(c, actor, id)
+	i, err := s.console.Instance(c.Request.Context(), actor, id)
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	text, err := s.console.Logs(c, actor, id, c.Param("command"))
+	text, err := s.console.Logs(c.Request.Context(), actor, id, c.Param("command"))
 	if err != nil && !errors.Is(err, console.ErrNotFound) {
 		s.fail(c, err)
 		return

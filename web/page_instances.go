@@ -54,7 +54,7 @@ func (s *Server) pageInstances(c *gin.Context) {
 	q.Event = event
 	var list console.InstancePage
 	if err == nil {
-		list, err = s.console.Instances(c, actor, q)
+		list, err = s.console.Instances(c.Request.Context(), actor, q)
 	}
 	status := 0
 	var input *console.InputError

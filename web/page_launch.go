@@ -105,7 +105,7 @@ func (s *Server) doLaunch(c *gin.Context) {
 
 // begin launches, and goes on to where it is watched.
 func (s *Server) begin(c *gin.Context, f launchForm) {
-	o, err := s.console.Launch(c, s.actor(c), f.request, f.key)
+	o, err := s.console.Launch(c.Request.Context(), s.actor(c), f.request, f.key)
 	if err != nil {
 		s.launchRefused(c, f, err)
 		return
@@ -127,7 +127,7 @@ func (s *Server) launchRefused(c *gin.Context, f launchForm, err error) {
 func (s *Server) showLaunch(c *gin.Context, f launchForm, status int) {
 	page := launchPage{Key: f.key, Zones: zones}
 	if id := f.request.Event.ID; id != "" {
-		e, err := s.console.Event(c, s.actor(c), id)
+		e, err := s.console.Event(c.Request.Context(), s.actor(c), id)
 		if err != nil {
 			s.fail(c, err)
 			return

@@ -54,7 +54,7 @@ func newPersonFields(p console.NewPerson) []field {
 func (s *Server) pagePeople(c *gin.Context) { s.showPeople(c, console.NewPerson{}, nil, 0) }
 
 func (s *Server) showPeople(c *gin.Context, given console.NewPerson, errors []console.FieldError, status int) {
-	people, err := s.console.People(c, s.actor(c))
+	people, err := s.console.People(c.Request.Context(), s.actor(c))
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -91,7 +91,7 @@ func personOf(p console.Person, now time.Time) personRow {
 // doAddPerson adds somebody, whose link is shown this once.
 func (s *Server) doAddPerson(c *gin.Context) {
 	p := console.NewPerson{Name: c.PostForm("name"), Display: c.PostForm("display"), Email: c.PostForm("email"), Role: console.Role(c.PostForm("role"))}
-	added, invitation, err := s.console.AddPerson(c, s.actor(c), p)
+	added, invitation, err := s.console.AddPerson(c.Request.Context(), s.actor(c), p)
 	if fields, status, ok := refused(err); ok {
 		s.showPeople(c, p, fields, status)
 		return
@@ -112,7 +112,7 @@ func (s *Server) showInvitation(c *gin.Context, name, link string) {
 
 func (s *Server) doChangePerson(c *gin.Context) {
 	role, disabled := console.Role(c.PostForm("role")), c.PostForm("disabled") == "true"
-	_, err := s.console.ChangePerson(c, s.actor(c), c.Param("id"), console.PersonChange{Role: &role, Disabled: &disabled})
+	_, err := s.console.ChangePerson(c.Request.Context(), s.actor(c), c.Param("id"), console.PersonChange{Role: &role, Disabled: &disabled})
 	if fields, status, ok := refused(err); ok {
 		s.showPeople(c, console.NewPerson{}, fields, status)
 		return
@@ -125,7 +125,7 @@ func (s *Server) doChangePerson(c *gin.Context) {
 }
 
 func (s *Server) doInvite(c *gin.Context) {
-	link, err := s.console.Invite(c, s.actor(c), c.Param("id"))
+	link, err := s.console.Invite(c.Request.Context(), s.actor(c), c.Param("id"))
 	if fields, status, ok := refused(err); ok {
 		s.showPeople(c, console.NewPerson{}, fields, status)
 		return

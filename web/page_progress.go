@@ -32,17 +32,17 @@ type phaseLine struct{ Name, State, Says, Shape, Cause, Detail, Try string }
 
 func (s *Server) pageProgress(c *gin.Context) {
 	actor := s.actor(c)
-	o, err := s.console.Operation(c, actor, c.Param("id"))
+	o, err := s.console.Operation(c.Request.Context(), actor, c.Param("id"))
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	e, err := s.console.Event(c, actor, o.Event)
+	e, err := s.console.Event(c.Request.Context(), actor, o.Event)
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	instances, err := s.console.Instances(c, actor, console.InstanceQuery{Event: o.Event, Limit: 500})
+	instances, err := s.console.Instances(c.Request.Context(), actor, console.InstanceQuery{Event: o.Event, Limit: 500})
 	if err != nil {
 		s.fail(c, err)
 		return

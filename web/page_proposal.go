@@ -47,7 +47,7 @@ func (s *Server) pageProposal(c *gin.Context) {
 	}
 	page := proposalPage{Event: event, Address: field{Name: "repository", Label: "Address of the repository", Type: "url", Plain: true, Required: true,
 		Value: repository, Hint: "Add #BRANCH, a tag or a commit to look at that one."}}
-	p, err := s.catalogue.Inspect(c, repository)
+	p, err := s.catalogue.Inspect(c.Request.Context(), repository)
 	status := 0
 	if err != nil {
 		fields, code, ok := refused(inspectError(err))
@@ -125,7 +125,7 @@ func (s *Server) offered(c *gin.Context, r console.AppRequest) (apps.Manifest, e
 		app, err := s.catalogue.App(r.App)
 		return app.Manifest, err
 	}
-	p, err := s.catalogue.Inspect(c, pinned(r))
+	p, err := s.catalogue.Inspect(c.Request.Context(), pinned(r))
 	if err != nil {
 		return apps.Manifest{}, inspectError(err)
 	}

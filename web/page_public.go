@@ -25,7 +25,7 @@ type publicDoor struct {
 }
 
 func (s *Server) pagePublic(c *gin.Context) {
-	public, err := s.console.PublicEvent(c, c.Param("name"))
+	public, err := s.console.PublicEvent(c.Request.Context(), c.Param("name"))
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -63,7 +63,7 @@ func publicOf(p console.PublicEvent) publicPage {
 
 // publicCode is the address of an event's page as a QR code, to be printed.
 func (s *Server) publicCode(c *gin.Context) {
-	public, err := s.console.PublicEvent(c, c.Param("name"))
+	public, err := s.console.PublicEvent(c.Request.Context(), c.Param("name"))
 	if err != nil {
 		s.fail(c, err)
 		return

@@ -30,7 +30,7 @@ type receiptLine struct {
 
 func (s *Server) pageReceipt(c *gin.Context) {
 	actor := s.actor(c)
-	receipt, err := s.console.Receipt(c, actor, c.Param("id"))
+	receipt, err := s.console.Receipt(c.Request.Context(), actor, c.Param("id"))
 	if err != nil {
 		s.fail(c, err)
 		return

@@ -67,7 +67,7 @@ func (s *Server) latestChanges(c *gin.Context) (changes []appChange) {
 	if err != nil || len(commits) < 2 {
 		return nil
 	}
-	diff, err := s.catalogue.Diff(c, commits[1], commits[0])
+	diff, err := s.catalogue.Diff(c.Request.Context(), commits[1], commits[0])
 	if err != nil {
 		return nil
 	}

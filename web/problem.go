@@ -48,7 +48,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 	}
 	p := problemOf(err)
 	if p.Status == http.StatusInternalServerError {
-		s.log.ErrorContext(c, "request failed", "request", c.GetString(keyRequest), "method", c.Request.Method, "path", loggedPath(c), "err", err)
+		s.log.ErrorContext(c.Request.Context(), "request failed", "request", c.GetString(keyRequest), "method", c.Request.Method, "path", loggedPath(c), "err", err)
 	}
 	if errors.Is(err, console.ErrSignIn) && !isAPI(c) && c.Request.Method == http.MethodGet {
 		c.Redirect(http.StatusSeeOther, signInPath(c.Request.URL))

@@ -91,7 +91,6 @@ func (s *Server) build() http.Handler {
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false // an instance follows no redirects, and its signature is over one path
-	engine.ContextWithFallback = true
 	engine.MaxMultipartMemory = maxForm
 	_ = engine.SetTrustedProxies(nil) // nil is always fine
 	engine.Use(s.trace, s.survive, s.protect, s.open, s.identify)
@@ -113,7 +112,7 @@ func (s *Server) open(c *gin.Context) {
 	if s.claimed.Load() || path == "/healthz" || strings.HasPrefix(path, "/claim/") || strings.HasPrefix(path, "/assets/") {
 		return
 	}
-	claimed, err := s.console.Claimed(c)
+	claimed, err := s.console.Claimed(c.Request.Context())
 	switch {
 	case err != nil:
 		s.fail(c, err)
@@ -129,7 +128,7 @@ func (s *Server) open(c *gin.Context) {
 
 // health says that the process answers; what it knows nobody learns from it.
 func (s *Server) health(c *gin.Context) {
-	if _, err := s.console.Newest(c); err != nil && !errors.Is(err, context.Canceled) {
+	if _, err := s.console.Newest(c.Request.Context()); err != nil && !errors.Is(err, context.Canceled) {
 		s.fail(c, err)
 		return
 	}

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -359,12 +358,4 @@ func (d *device) report(t testing.TB) exchange {
 		Phases: []wire.Phase{{Name: "start", State: "done", Since: time.Now()}}})
 	must(t, err)
 	return d.send(t, wire.PathReport, body, nil)
-}
-
-func form(pairs ...string) string {
-	v := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		v.Set(pairs[i], pairs[i+1])
-	}
-	return v.Encode()
 }

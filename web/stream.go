@@ -56,7 +56,7 @@ func (s *Server) follow(c *gin.Context) {
 		err = s.reload(ctx, out)
 	}
 	if err != nil && ctx.Err() == nil {
-		s.log.DebugContext(c, "a stream ended", "request", c.GetString(keyRequest), "err", err)
+		s.log.DebugContext(c.Request.Context(), "a stream ended", "request", c.GetString(keyRequest), "err", err)
 	}
 }
 
@@ -67,7 +67,7 @@ func (s *Server) resume(c *gin.Context) (int64, error) {
 		name, text = "Last-Event-ID", last
 	}
 	if text == "" {
-		return s.console.Newest(c)
+		return s.console.Newest(c.Request.Context())
 	}
 	seq, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || seq < 0 {

@@ -43,15 +43,15 @@ func heed[Out any](ask func(*Server, *gin.Context, []byte) (Out, error)) func(*S
 }
 
 func (s *Server) enrol(c *gin.Context, body []byte) (wire.Enrolled, error) {
-	return s.console.Enrol(c, body, signature(c))
+	return s.console.Enrol(c.Request.Context(), body, signature(c))
 }
 
 func (s *Server) report(c *gin.Context, body []byte) (wire.Answer, error) {
-	return s.console.Report(c, body, signature(c))
+	return s.console.Report(c.Request.Context(), body, signature(c))
 }
 
 func (s *Server) takeLogs(c *gin.Context, body []byte) (none, error) {
-	return none{}, s.console.TakeLogs(c, c.Param("command"), body, signature(c))
+	return none{}, s.console.TakeLogs(c.Request.Context(), c.Param("command"), body, signature(c))
 }
 
 // putArchive takes an archive as it comes: neither side holds it in memory.
@@ -61,7 +61,7 @@ func (s *Server) putArchive(c *gin.Context) (wire.KeptArchive, error) {
 	}
 	keepAlive(c, archiveTime) // it is read back and verified before it is answered
 	body := &patientBody{c.Request.Body, http.NewResponseController(c.Writer)}
-	return s.console.PutArchive(c, console.Backup{Name: c.Param("name"), Size: c.Request.ContentLength, Digest: c.GetHeader(wire.HeaderDigest), Body: body}, signature(c))
+	return s.console.PutArchive(c.Request.Context(), console.Backup{Name: c.Param("name"), Size: c.Request.ContentLength, Digest: c.GetHeader(wire.HeaderDigest), Body: body}, signature(c))
 }
 
 // archiveTime bounds how long it takes to take and to verify one archive.
@@ -84,7 +84,7 @@ func (p *patientBody) Read(b []byte) (int, error) {
 
 // keptArchive sends an instance an archive of its own.
 func (s *Server) keptArchive(c *gin.Context) {
-	kept, file, err := s.console.GetArchive(c, c.Param("name"), signature(c))
+	kept, file, err := s.console.GetArchive(c.Request.Context(), c.Param("name"), signature(c))
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -93,7 +93,7 @@ func (s *Server) keptArchive(c *gin.Context) {
 }
 
 func (s *Server) keptArchives(c *gin.Context) (wire.VaultList, error) {
-	return s.console.ListArchives(c, signature(c))
+	return s.console.ListArchives(c.Request.Context(), signature(c))
 }
 
 // instanceRoutes are what instances ask for. Package wire says how.
