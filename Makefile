@@ -12,7 +12,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULN := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
-.PHONY: help build run test check e2e torture bench bench-sync sim-sync bench-console fuzz golden vuln tools-run tools-test tools-vm clean
+.PHONY: help build run test check e2e torture bench bench-sync sim-sync bench-console fuzz golden vuln tools-run tools-browser tools-test tools-vm clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,13 +28,13 @@ test: tools-test ## everything but the virtual machines
 
 check: ## format, vet, staticcheck, golangci-lint (errcheck), the import table
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet ./... && $(GO) vet -tags vm ./...
+	$(GO) vet ./... && $(GO) vet -tags vm,browser ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(GOLANGCI) run ./...
 	$(GO) test ./internal/archtest
 
-e2e: tools-vm ## virtual machines with real cloud-init: make e2e T=regex KEEP=1
-	KEEP=$(KEEP) $(GO) test -tags vm -timeout 60m -count 1 -v -run '$(or $(T),.)' ./e2e
+e2e: $(if $(filter browser,$(T)),tools-run,tools-vm) tools-browser ## virtual machines with real cloud-init, and a real browser: make e2e T=regex KEEP=1; T=browser: the browser alone, OUT=DIR for pictures
+	KEEP=$(KEEP) OUT=$(OUT) $(GO) test -tags vm,browser -timeout 60m -count 1 -v -run '(?i)$(or $(T),.)' $(if $(filter browser,$(T)),,./e2e) ./e2e/browser
 
 bench: tools-test ## time to the first page, to a healthy app, of a poll and of an update
 	$(GO) test -run '^$$' -bench . -benchtime 5x ./e2e/appliance ./datasync
@@ -69,6 +69,9 @@ vuln: ## known faults in what we depend on
 
 tools-run:
 	@scripts/need php-fpm:php-fpm python3:python3
+
+tools-browser:
+	@scripts/need chromium:chromium npm:npm
 
 tools-test:
 	@scripts/need git:git ssh-keygen:openssh-client gpg:gnupg gcc:gcc /usr/include/stdlib.h:libc6-dev php-fpm:php-fpm python3:python3 sqlite3:sqlite3 \
