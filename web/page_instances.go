@@ -129,7 +129,7 @@ func (p *instancesPage) fill(list console.InstancePage, given url.Values, now ti
 	}
 	p.Shown = counted(int64(list.Total), "instance", "instances")
 	if len(p.Rows) < list.Total {
-		p.Shown = fmt.Sprintf("%s of %s, %s", thousands(int64(len(p.Rows))), p.Shown, "this page")
+		p.Shown = fmt.Sprintf("%s of %s %s", thousands(int64(len(p.Rows))), p.Shown, "on this page")
 	}
 	if given.Get("page") != "" {
 		p.First = narrowedTo(given, "", "")

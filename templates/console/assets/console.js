@@ -48,11 +48,11 @@
     });
   }
 
-  // Many changes at once are one look.
-  var soon = 0;
+  // Many changes at once are one look, and a busy fleet is looked at once a second.
+  var soon = 0, looked = 0;
   function changed() {
     if (soon) return;
-    soon = setTimeout(function () { soon = 0; live.forEach(fetchPart); }, 250);
+    soon = setTimeout(function () { soon = 0; looked = Date.now(); live.forEach(fetchPart); }, Math.max(250, looked + 1000 - Date.now()));
   }
 
   // The stream: open while the tab is seen, and continued where it was left.
