@@ -33,6 +33,12 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 
 // WriteFrom is Write for what fill writes, which may be large.
 func WriteFrom(path string, perm fs.FileMode, fill func(io.Writer) error) error {
+	return WriteFile(path, perm, func(f *os.File) error { return fill(f) })
+}
+
+// WriteFile is WriteFrom for what fill looks at again, before anybody else sees it. fill
+// does not close the file.
+func WriteFile(path string, perm fs.FileMode, fill func(*os.File) error) error {
 	dir, base := filepath.Split(path)
 	f, err := os.CreateTemp(orHere(dir), TempPrefix+base+"-")
 	if err != nil {
@@ -44,7 +50,7 @@ func WriteFrom(path string, perm fs.FileMode, fill func(io.Writer) error) error 
 	return put(f.Name(), path)
 }
 
-func complete(f *os.File, perm fs.FileMode, fill func(io.Writer) error) error {
+func complete(f *os.File, perm fs.FileMode, fill func(*os.File) error) error {
 	err := fill(f)
 	if err == nil {
 		err = f.Chmod(perm)

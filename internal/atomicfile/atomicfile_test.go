@@ -1,6 +1,7 @@
 package atomicfile_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -61,6 +62,31 @@ func TestFailedWriteLeavesWhatWasThere(t *testing.T) {
 		t.Error("wrote into no folder")
 	}
 }
+
+// What is looked at again, and found wrong, replaces nothing.
+func TestWriteFileIsReadBack(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	wrong := errors.New("that is not what was to come")
+	for _, text := range []string{"good", "bad"} {
+		err := atomicfile.WriteFile(path, 0o600, func(f *os.File) error {
+			fmt.Fprint(f, text)
+			if back := make([]byte, 1); second(f.ReadAt(back, 0)) != nil || string(back) != "g" {
+				return wrong
+			}
+			return nil
+		})
+		if (text == "bad") != errors.Is(err, wrong) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "good" {
+		t.Errorf("it holds %q, %v", got, err)
+	}
+	only(t, dir, "f")
+}
+
+func second[T any](_ T, err error) error { return err }
 
 func TestSymlinkIsSwapped(t *testing.T) {
 	dir := t.TempDir()
