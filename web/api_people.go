@@ -41,7 +41,7 @@ func (s *Server) changePassword(c *gin.Context, p api.Password) (none, error) {
 
 func (s *Server) getMe(c *gin.Context) (api.Me, error) {
 	a := s.actor(c)
-	return api.Me{Kind: string(a.Kind), ID: a.ID, Name: a.Name, Role: string(a.Role), Event: a.Event, Reads: a.Reads}, nil
+	return api.Me{Kind: string(a.Kind), ID: a.ID, Name: a.Name, Role: string(a.Role), Event: a.Event, Reads: a.Reads, TokenID: a.Token}, nil
 }
 
 func showToken(t console.Token) api.Token {

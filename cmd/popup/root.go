@@ -66,6 +66,8 @@ func newRootCommand() *cobra.Command {
 		newUpCommand(), newStatusCommand(), newSyncCommand(), newRollbackCommand(), newTryCommand(),
 		newInitCommand(fetchRepository), newCheckCommand(fetchRepository),
 		newUserdataCommand(), newSeedCommand(), newPublishCommand(), newConsoleCommand(),
+		newLoginCommand(), newAppsCommand(), newEventsCommand(), newLaunchCommand(), newLsCommand(), newLogsCommand(),
+		newExtendCommand(), newEndCommand(), newArchiveCommand(),
 	)
 	for _, c := range root.Commands() {
 		c.Args = usageArgs(c.Args)

@@ -44,6 +44,8 @@ type Me struct {
 	Role  string `json:"role" jsonschema:"enum=owner,enum=organiser,enum=viewer,enum=helper"`
 	Event string `json:"event,omitempty"`
 	Reads bool   `json:"reads"`
+	// TokenID is of the token that was sent; empty: none was.
+	TokenID string `json:"token_id,omitempty"`
 }
 
 // A Token lets a program act as a person; what it is, is shown once.
