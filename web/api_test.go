@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -114,6 +115,27 @@ func TestInstancesTalk(t *testing.T) {
 		t.Errorf("an instance that is not known yet: %d, Retry-After %q", got.status, got.header.Get("Retry-After"))
 	}
 }
+
+// TestConnectionsOfInstances: one that is to report soon keeps its connection, and one
+// that waits for long does not.
+func TestConnectionsOfInstances(t *testing.T) {
+	s := newOwnedSite(t)
+	d := s.device(t, s.instanceOf(t, s.fair))
+	decode[wire.Enrolled](t, d.enrol(t), 200)
+	got := d.report(t)
+	answer := decode[wire.Answer](t, got, 200)
+	if answer.Wanted == nil || answer.Next != 5 || closes(got) {
+		t.Fatalf("told what is wanted: %+v, and it closes: %v", answer, closes(got))
+	}
+	body, err := json.Marshal(wire.Report{Version: wire.TalkVersion, Seq: d.seq + 1, Live: true, Healthy: true, Generation: answer.Wanted.Generation})
+	must(t, err)
+	got = d.send(t, wire.PathReport, body, nil)
+	if answer = decode[wire.Answer](t, got, 200); answer.Next != 30 || !closes(got) {
+		t.Errorf("told nothing: %+v, and it closes: %v", answer, closes(got))
+	}
+}
+
+func closes(e exchange) bool { return e.header.Get("Connection") == "close" }
 
 var looksSecret = regexp.MustCompile(`(?i)"[a-z_]*(hash|password|subject|token_hash|nonce|sealed|private)[a-z_]*":|argon2|T0P-SECRET`)
 

@@ -250,6 +250,9 @@ func (s *site) send(t testing.TB, r request) exchange {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	must(t, err)
+	if resp.Close { // which the client takes out of the headers
+		resp.Header.Set("Connection", "close")
+	}
 	return exchange{resp.StatusCode, resp.Header, string(body)}
 }
 

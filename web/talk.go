@@ -46,8 +46,16 @@ func (s *Server) enrol(c *gin.Context, body []byte) (wire.Enrolled, error) {
 	return s.console.Enrol(c.Request.Context(), body, signature(c))
 }
 
+// seldom is from when on an instance that waits for its next report keeps no connection:
+// ten thousand that only wait would take more memory than all that is known of them.
+const seldom = 15 * time.Second
+
 func (s *Server) report(c *gin.Context, body []byte) (wire.Answer, error) {
-	return s.console.Report(c.Request.Context(), body, signature(c))
+	answer, err := s.console.Report(c.Request.Context(), body, signature(c))
+	if err == nil && wire.Period(answer.Next) >= seldom {
+		c.Header("Connection", "close")
+	}
+	return answer, err
 }
 
 func (s *Server) takeLogs(c *gin.Context, body []byte) (none, error) {
