@@ -15,7 +15,8 @@ import (
 	"popup/internal/wire"
 )
 
-// An instance talks to the console as popup up does, over a connection that is kept. It
+// An instance talks to the console as popup up does, over a connection that it keeps as long
+// as the console does. It
 // is used by one goroutine at a time.
 type instance struct {
 	id, token string
@@ -62,6 +63,9 @@ func (i *instance) post(ctx context.Context, path string, body []byte) (answer [
 		return nil, err
 	}
 	answer, err = io.ReadAll(resp.Body)
+	if resp.Close {
+		i.hangUp()
+	}
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = &refusal{resp.StatusCode, string(answer)}
 	}

@@ -4,11 +4,12 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,53 +20,31 @@ import (
 	"popup/userdata"
 )
 
-// A paperCloud has machines on paper alone: it keeps what each was told. The console
-// that is measured has no cloud of its name, and so neither asks for them nor ends them.
-type paperCloud struct {
-	mu     sync.Mutex
-	tokens map[string]string // by instance
-}
+// A paperCloud has machines on paper alone. The console that is measured has no cloud of
+// its name, and so neither asks for them nor ends them.
+type paperCloud struct{}
 
 const paper = "paper"
 
 // elsewhere is where the machines on paper are told that their console is.
 const elsewhere = "https://console.example.org"
 
-func (*paperCloud) Check(context.Context, console.Launch) error { return nil }
+var errPaper = errors.New("a cloud on paper makes nothing")
 
-func (p *paperCloud) Launch(_ context.Context, l console.Launch) (console.Machine, error) {
-	plan, err := userdata.Read(l.UserData)
-	if err != nil {
-		return console.Machine{}, err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.tokens[l.Instance] = plan.Console.Token
-	return machineOf(l.Instance), nil
+func (paperCloud) Check(context.Context, console.Launch) error { return nil }
+func (paperCloud) Launch(context.Context, console.Launch) (console.Machine, error) {
+	return console.Machine{}, errPaper
 }
-
-func machineOf(instance string) console.Machine {
-	return console.Machine{Instance: instance, ID: "paper-" + instance, State: console.MachineRunning, Address: "http://" + instance + ".test"}
-}
-
-func (p *paperCloud) Machines(context.Context) (all []console.Machine, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for instance := range p.tokens {
-		all = append(all, machineOf(instance))
-	}
-	return all, nil
-}
-
-func (p *paperCloud) Terminate(context.Context, string) error { return nil }
+func (paperCloud) Machines(context.Context) ([]console.Machine, error) { return nil, errPaper }
+func (paperCloud) Terminate(context.Context, string) error             { return errPaper }
 
 // perEvent is how many instances an event has.
 const perEvent = 100
 
-// seed launches instances in a console's folder, by the console's own use cases with a
-// cloud on paper, and returns them with the tokens they were told. Nobody has the folder
-// open meanwhile.
-func seed(t testing.TB, dir string, number int) []*instance {
+// seed launches instances in a console's folder by the console's own use case. That a
+// cloud made their machines it writes straight into the store, with tokens that are known
+// here. They have yet to enrol. Nobody else has the folder open.
+func seed(t testing.TB, dir string, number int) (all []*instance) {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), filepath.Join(dir, "store"))
 	must(t, err)
@@ -73,38 +52,55 @@ func seed(t testing.TB, dir string, number int) []*instance {
 	must(t, err)
 	offered, err := catalogue.Open(t.Context(), catalogue.Options{Dir: t.TempDir()})
 	must(t, err)
-	cloud := &paperCloud{tokens: map[string]string{}}
-	c, err := console.New(t.Context(), console.Options{Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{paper: cloud}, Cloud: paper,
+	c, err := console.New(t.Context(), console.Options{Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{paper: paperCloud{}}, Cloud: paper,
 		URL: elsewhere, Binary: userdata.Binary{URLs: []string{elsewhere + "/popup"}, SHA256: map[string]string{runtime.GOARCH: fmt.Sprintf("%x", sha256.Sum256(nil))}}})
 	must(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	var loops sync.WaitGroup
-	loops.Go(func() { _ = c.Run(ctx) }) // what keeps it from ending well shows in the store
-	var ids []string
 	for n := 0; n < number; n += perEvent {
 		name := fmt.Sprintf("fair-%d", n/perEvent)
 		o, err := c.Launch(t.Context(), console.System, console.LaunchRequest{
 			Event: console.EventRequest{Name: name, Title: "Fair " + name, End: "30d"},
 			Apps:  []console.AppRequest{{App: "notice", Count: min(perEvent, number-n)}}}, name)
 		must(t, err)
-		ids = append(ids, o.Instances...)
+		var some []*instance
+		for _, id := range o.Instances {
+			some = append(some, newInstance(id))
+		}
+		must(t, store.Update(t.Context(), func(tx console.Tx) (err error) {
+			for _, i := range some {
+				err = errors.Join(err, i.launched(tx))
+			}
+			return err
+		}))
+		all = append(all, some...)
 	}
-	eventually(t, "launched all on paper", 10*time.Minute, func() bool {
-		page, err := c.Instances(t.Context(), console.System, console.InstanceQuery{Limit: 1})
-		must(t, err)
-		return page.Counts[console.HealthStarting] == number
-	})
-	cancel()
-	loops.Wait()
 	must(t, offered.Close())
 	must(t, store.Close())
-	slices.Sort(ids)
-	all := make([]*instance, len(ids))
-	for k, id := range ids {
-		from := sha256.Sum256([]byte("an instance of a test: " + id))
-		all[k] = &instance{id: id, token: cloud.tokens[id], key: ed25519.NewKeyFromSeed(from[:]), report: healthy(id)}
-	}
 	return all
+}
+
+func newInstance(id string) *instance {
+	from := sha256.Sum256([]byte("an instance of a test: " + id))
+	return &instance{id: id, token: "token-of-" + hex.EncodeToString(from[:8]), key: ed25519.NewKeyFromSeed(from[:]), report: healthy(id)}
+}
+
+// launched writes down that there is a machine, as a launch does.
+func (i *instance) launched(tx console.Tx) error {
+	r, err := tx.Get(console.KindInstance, i.id)
+	if err != nil {
+		return err
+	}
+	var kept console.Instance
+	if err := json.Unmarshal(r.Doc, &kept); err != nil {
+		return err
+	}
+	hash := sha256.Sum256([]byte(i.token))
+	kept.State, kept.Due, kept.Launched, kept.TokenHash = console.InstanceStarting, time.Time{}, time.Now(), hash[:]
+	kept.Machine, kept.Address = "paper-"+i.id, "http://"+i.id+".test"
+	r.State, r.Due = string(kept.State), kept.Due
+	if r.Doc, err = json.Marshal(kept); err != nil {
+		return err
+	}
+	return tx.Put(r)
 }
 
 // healthy is what a healthy instance reports.
@@ -122,20 +118,4 @@ func healthy(id string) wire.Report {
 	r.Service, r.Data = &service, &data
 	r.Numbers = wire.Numbers{Requests: 12345, Errors: 3, DiskFree: 5 << 30, DiskSize: 9 << 30, MemoryFree: 1 << 30, MemorySize: 2 << 30, MemoryPopup: 40 << 20}
 	return r
-}
-
-// eventually waits until done says so.
-func eventually(t testing.TB, what string, within time.Duration, done func() bool) {
-	t.Helper()
-	late, tick := time.After(within), time.NewTicker(100*time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("within %s it never %s", within, what)
-		case <-t.Context().Done():
-			t.Fatal(t.Context().Err())
-		}
-	}
 }
