@@ -100,8 +100,8 @@ func (s *Server) auditLines(c *gin.Context, log []console.AuditEntry, zone *time
 		case console.KindEvent:
 			line.Path, line.Object = eventPath(id), "the event"
 		case console.KindInstance:
-			if line.Path, line.Object = instancePath(id), id; id == e.Actor {
-				line.Object = ""
+			if id != e.Actor { // who did it is named already
+				line.Path, line.Object = instancePath(id), id
 			}
 		case console.KindPerson:
 			if line.Object = cmp.Or(names[id], id); id == e.Actor {

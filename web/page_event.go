@@ -108,7 +108,7 @@ func (s *Server) showEventPage(c *gin.Context, given eventForm, status int) {
 		page.Confirmations = s.eventConfirmations(c, e)
 		page.dateFields(e, given.dates)
 		page.Zones = zones
-		page.NewLink = field{Name: "title", Label: "Who is it for?", Value: given.link, Required: true, Hint: "A name that tells you whose it is."}
+		page.NewLink = field{Name: "title", In: "link", Label: "Who is it for?", Value: given.link, Required: true, Hint: "A name that tells you whose it is."}
 		page.explain(given)
 	}
 	s.show(c, view{name: templates.ConsoleEvent, status: status, title: e.Title, section: sectionEvents, stream: following(e.ID), data: page})
