@@ -5,6 +5,7 @@ package browser
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ import (
 // A thing is what a page has for who does not see how it is made.
 type thing struct {
 	role, name, value string
+	focused           bool
 	id                cdp.BackendNodeID
 }
 
@@ -40,7 +42,10 @@ func (b *tab) things() ([]thing, error) {
 	var all []thing
 	for _, n := range tree.Nodes {
 		if !n.Ignored && n.BackendDOMNodeID != 0 {
-			all = append(all, thing{text(n.Role), strings.Join(strings.Fields(text(n.Name)), " "), text(n.Value), n.BackendDOMNodeID})
+			focused := slices.ContainsFunc(n.Properties, func(p *accessibility.Property) bool {
+				return p.Name == accessibility.PropertyNameFocused && text(p.Value) == "true"
+			})
+			all = append(all, thing{text(n.Role), strings.Join(strings.Fields(text(n.Name)), " "), text(n.Value), focused, n.BackendDOMNodeID})
 		}
 	}
 	return all, nil
@@ -116,42 +121,53 @@ func (b *tab) reads(words ...string) {
 	}
 }
 
-// press clicks, or taps, where a person would: in the middle of what is seen of it.
+// press clicks, or taps, where a person would: in the middle of what is seen of it. What
+// is renewed just then, or lies under something, is looked for again.
 func (b *tab) press(role, name string) {
 	b.t.Helper()
-	t := b.find(role, name)
-	_, err := chromedp.Call(b.ctx, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: t.id})
-	if err != nil {
-		b.fail("press %s: %v", t, err)
+	b.until(fmt.Sprintf("press %s %q", role, name), func() (bool, string) {
+		x, y, err := b.middle(b.find(role, name))
+		if err != nil {
+			return false, err.Error()
+		}
+		if b.look.phone {
+			b.must(chromedp.Do(b.ctx, chromedp.TapXY(x, y)))
+		} else {
+			b.must(chromedp.Do(b.ctx, chromedp.MouseClickXY(x, y)))
+		}
+		return true, ""
+	})
+}
+
+// middle scrolls a thing into view and says where its middle is.
+func (b *tab) middle(t thing) (x, y float64, err error) {
+	if _, err := chromedp.Call(b.ctx, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: t.id}); err != nil {
+		return 0, 0, err
 	}
 	at, err := chromedp.Call(b.ctx, dom.GetContentQuads, dom.GetContentQuadsParams{BackendNodeID: t.id})
 	if err != nil || len(at.Quads) == 0 || len(at.Quads[0]) != 8 {
-		b.fail("press %s: it is nowhere (%v)", t, err)
+		return 0, 0, fmt.Errorf("it is nowhere (%w)", err)
 	}
 	q := at.Quads[0]
-	x, y := (q[0]+q[2]+q[4]+q[6])/4, (q[1]+q[3]+q[5]+q[7])/4
-	if in := call[string](b, t, `function(x, y) {
+	x, y = (q[0]+q[2]+q[4]+q[6])/4, (q[1]+q[3]+q[5]+q[7])/4
+	over, err := call[string](b, t, `function(x, y) {
 		const e = document.elementFromPoint(x, y);
 		if (this.disabled) return "it is disabled";
 		return e && (this === e || this.contains(e) || e.contains(this)) ? "" : "it lies under " + (e ? e.outerHTML.slice(0, 200) : "nothing");
-	}`, x, y); in != "" {
-		b.fail("press %s: %s", t, in)
+	}`, x, y)
+	if err == nil && over != "" {
+		err = errors.New(over)
 	}
-	if b.look.phone {
-		b.must(chromedp.Do(b.ctx, chromedp.TapXY(x, y)))
-		return
-	}
-	b.must(chromedp.Do(b.ctx, chromedp.MouseClickXY(x, y)))
+	return x, y, err
 }
 
 // call calls a function of JavaScript on a thing.
-func call[T any](b *tab, t thing, function string, args ...any) (out T) {
-	b.t.Helper()
+func call[T any](b *tab, t thing, function string, args ...any) (out T, err error) {
 	node, err := chromedp.Call(b.ctx, dom.ResolveNode, dom.ResolveNodeParams{BackendNodeID: t.id})
-	b.must(err)
-	out, err = chromedp.Run(b.ctx, chromedp.CallFunctionOn[T](function, func(p *runtime.CallFunctionOnParams) { p.ObjectID = node.Object.ObjectID }, args...))
-	b.must(err)
-	return out
+	if err != nil {
+		return out, err
+	}
+	return chromedp.Run(b.ctx, chromedp.CallFunctionOn[T](function, func(p *runtime.CallFunctionOnParams) { p.ObjectID = node.Object.ObjectID }, args...))
 }
 
 // follow presses what leads to another page.
@@ -169,7 +185,9 @@ func (b *tab) fill(label, what string) {
 		b.must(chromedp.Do(b.ctx, chromedp.KeyEvent(what)))
 		return
 	case "combobox":
-		if call[string](b, t, "function() { return this.tagName }") == "SELECT" { // by the beginning of what is chosen
+		if kind, err := call[string](b, t, "function() { return this.tagName }"); err != nil {
+			b.must(err)
+		} else if kind == "SELECT" { // by the beginning of what is chosen
 			b.must(chromedp.Do(b.ctx, chromedp.KeyEvent(what)))
 			break
 		}

@@ -25,21 +25,22 @@ const patience = 2 * time.Minute
 type site struct {
 	t     *testing.T
 	dir   string
+	args  []string
 	url   string // without a slash at its end
 	claim string // the link that makes one its owner
 	cmd   *exec.Cmd
 	ended chan struct{}
 }
 
-// startConsole starts a console that nobody owns yet. The test's end stops it, and all
+// startConsole starts a console that nobody owns yet, with flags beside the usual. The test's end stops it, and all
 // that it launched.
-func startConsole(t *testing.T) *site {
+func startConsole(t *testing.T, args ...string) *site {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "popup-site-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, dir: dir}
+	s := &site{t: t, dir: dir, args: args}
 	t.Cleanup(s.remove)
 	if err := os.Chmod(dir, 0o755); err != nil { // apps have a user of their own
 		t.Fatal(err)
@@ -57,7 +58,7 @@ func (s *site) start(listen, last string) map[string]string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.cmd = exec.Command(program, "console", "--listen", listen, "--data-dir", filepath.Join(s.dir, "data"), "--verbose")
+	s.cmd = exec.Command(program, append([]string{"console", "--listen", listen, "--data-dir", filepath.Join(s.dir, "data"), "--verbose"}, s.args...)...)
 	s.cmd.Stderr = log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
