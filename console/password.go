@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -43,10 +44,16 @@ const (
 type passwords struct {
 	slots chan struct{} // holds one for each that is computed
 	none  string        // the hash of a password that nobody has
+	tidy  *time.Timer   // gives the memory they took back
 }
 
+// tidyAfter is when that is, after the last: it is half of an idle console's memory, which
+// would be kept for minutes.
+const tidyAfter = 5 * time.Second
+
 func newPasswords() *passwords {
-	p := &passwords{slots: make(chan struct{}, passwordsAtOnce)}
+	p := &passwords{slots: make(chan struct{}, passwordsAtOnce), tidy: time.AfterFunc(time.Hour, debug.FreeOSMemory)}
+	p.tidy.Stop()
 	salt, key := make([]byte, argonSalt), make([]byte, argonKey)
 	_, _ = rand.Read(salt) // these never fail
 	_, _ = rand.Read(key)
@@ -88,7 +95,10 @@ func (p *passwords) enter(ctx context.Context) (leave func(), err error) {
 	defer patience.Stop()
 	select {
 	case p.slots <- struct{}{}:
-		return func() { <-p.slots }, nil
+		return func() {
+			<-p.slots
+			p.tidy.Reset(tidyAfter)
+		}, nil
 	case <-patience.C:
 		return nil, &BusyError{"too many people sign in at this moment; try again in a few seconds", passwordPatience}
 	case <-ctx.Done():
