@@ -76,8 +76,6 @@ type target struct {
 
 func (e Event) target() target { return target{event: e.ID, owner: e.Owner} }
 
-func (p Person) target() target { return target{owner: p.ID} }
-
 // authorise is the one place that says who may do what. What an actor may not even see
 // is ErrNotFound to them.
 func authorise(a Actor, v Verb, t target) error {

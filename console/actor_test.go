@@ -64,7 +64,7 @@ func TestRoles(t *testing.T) {
 
 // TestNobodysAccount: an actor without an id has no account, not even one without an id.
 func TestNobodysAccount(t *testing.T) {
-	if err := authorise(Actor{Kind: ActorPerson, Role: RoleViewer}, Account, Person{}.target()); !errors.Is(err, ErrForbidden) {
+	if err := authorise(Actor{Kind: ActorPerson, Role: RoleViewer}, Account, target{}); !errors.Is(err, ErrForbidden) {
 		t.Error(err)
 	}
 }

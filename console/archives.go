@@ -11,7 +11,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"popup/internal/archive"
 	"popup/internal/wire"
@@ -21,7 +20,7 @@ import (
 const KindArchive Kind = "archive"
 
 func (a Archive) record() Record {
-	return Record{Kind: KindArchive, ID: a.Instance + "." + a.Name, Parent: a.Instance, Sort: a.Verified.UTC().Format(time.RFC3339Nano)}
+	return Record{Kind: KindArchive, ID: a.Instance + "." + a.Name, Parent: a.Instance, Sort: a.Verified.UTC().Format(sortableTime)}
 }
 
 // archivesKept is how many archives of an instance are kept beside its final one.

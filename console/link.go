@@ -25,7 +25,7 @@ type Link struct {
 }
 
 func (l Link) record() Record {
-	return Record{Kind: KindLink, ID: l.ID, Name: hashName(l.Hash), Parent: l.Event, Topic: l.Event, Sort: l.Created.UTC().Format(time.RFC3339Nano)}
+	return Record{Kind: KindLink, ID: l.ID, Name: hashName(l.Hash), Parent: l.Event, Topic: l.Event, Sort: l.Created.UTC().Format(sortableTime)}
 }
 
 func (l Link) shown() Link {

@@ -33,7 +33,7 @@ type Token struct {
 }
 
 func (t Token) record() Record {
-	return Record{Kind: KindToken, ID: t.ID, Name: hashName(t.Hash), Parent: t.Person, Sort: t.Created.UTC().Format(time.RFC3339Nano), Due: t.Expires}
+	return Record{Kind: KindToken, ID: t.ID, Name: hashName(t.Hash), Parent: t.Person, Sort: t.Created.UTC().Format(sortableTime), Due: t.Expires}
 }
 
 func (t Token) shown(used time.Time) Token {
