@@ -39,7 +39,7 @@ type prepared struct {
 // prepare looks at all of a request, and returns everything that is wrong with it. It
 // asks repositories and the cloud, and changes nothing.
 func (c *Console) prepare(ctx context.Context, a Actor, r LaunchRequest) (prepared, error) {
-	if err := authorise(a, Start, target{}); err != nil && r.Event.ID == "" {
+	if err := authorise(a, Start, target{}); err != nil { // before anything is fetched
 		return prepared{}, err
 	}
 	p := prepared{isNew: r.Event.ID == "", named: r.Event.Name != "", cloud: cmp.Or(r.Cloud, c.opts.Cloud)}
