@@ -29,6 +29,9 @@ func (c *Console) Command(ctx context.Context, a Actor, instance string, command
 		verb = Manage
 	}
 	err := c.change(ctx, a, verb, instance, func(tx Tx, _ Event, i *Instance) error {
+		if slices.ContainsFunc(i.Commands, func(was Order) bool { return was.ID == o.ID }) {
+			return nil // it was done, and its answer was lost
+		}
 		if len(i.waiting()) >= mostWaiting {
 			return &ConflictError{fmt.Sprintf("%s was told %d things that it has not answered yet; wait until it has, or look at whether it still reports", i.ID, mostWaiting)}
 		}

@@ -111,6 +111,9 @@ func (c *Console) CreateEvent(ctx context.Context, a Actor, r EventRequest) (e E
 		return Event{}, err
 	}
 	err = c.store.Update(ctx, func(tx Tx) (err error) {
+		if _, err := get[Event](tx, drafted.ID); err == nil {
+			return nil // it was done, and its answer was lost
+		}
 		e = drafted
 		if e.Name, err = freeName(tx, e.Name, r.Name != ""); err != nil {
 			return inField("name", err)

@@ -143,13 +143,14 @@ func (o *Operation) once(a Actor, r LaunchRequest, key string) error {
 // keyField is how the API names the key of a launch.
 const keyField = "Idempotency-Key"
 
-// before is the operation that was made with the same key; nil: there is none. The error
-// is an *InputError where another thing was asked for.
+// before is the operation itself where it was written already and its answer was lost, or
+// the one that was made with the same key; nil: there is none. The error is an *InputError
+// where another thing was asked for.
 func (o *Operation) before(tx Tx) (*Operation, error) {
-	if o.Key == "" {
-		return nil, nil
+	was, err := get[Operation](tx, o.ID)
+	if errors.Is(err, ErrNotFound) && o.Key != "" {
+		was, err = find[Operation](tx, o.Key)
 	}
-	was, err := find[Operation](tx, o.Key)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil, nil
