@@ -186,8 +186,8 @@ func (e Event) nextDue() (due time.Time) {
 			due = t
 		}
 	}
-	for _, m := range e.Messages {
-		at(m.Due)
+	if len(e.Messages) > 0 { // they are told in order
+		at(e.Messages[0].Due)
 	}
 	switch e.State {
 	case EventArchived:

@@ -216,3 +216,12 @@ func TestPublicPage(t *testing.T) {
 		t.Error("a draft has a page")
 	}
 }
+
+// TestMessageBehindOneThatWaits: what is told after a message that is tried again later is
+// not looked for before that.
+func TestMessageBehindOneThatWaits(t *testing.T) {
+	e := Event{State: EventDraft, EndsAt: aDay.AddDate(0, 0, 1), Messages: []Message{{ID: "first", Due: aDay.Add(time.Minute)}, {ID: "second", Due: aDay}}}
+	if due := e.nextDue(); !due.Equal(aDay.Add(time.Minute)) {
+		t.Errorf("it is due at %s", due)
+	}
+}
