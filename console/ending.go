@@ -25,9 +25,13 @@ type verdict struct {
 	Again time.Duration // when to look again, where it may not
 }
 
+// A judged says when it is judged, and since when this console could hear of anybody.
+type judged struct{ Started, Now time.Time }
+
 // verdict is the one place where it is decided that a machine is taken away: where
 // nothing is lost by it, or somebody gave it up by name.
-func (i Instance) verdict(d Deployment, now time.Time) verdict {
+func (i Instance) verdict(d Deployment, at judged) verdict {
+	now := at.Now
 	told := now.Sub(i.Ended)
 	said := i.Report != nil && i.Report.End != nil && i.Report.End.Step == stepOver
 	switch {
@@ -44,11 +48,16 @@ func (i Instance) verdict(d Deployment, now time.Time) verdict {
 		}
 		return verdict{Again: sayGoodbye - told}
 	case !i.mayHaveWritten(d):
-		// What enrolled may be live by now without having said so.
-		if i.Enrolled.IsZero() || told >= mayBeLive {
+		// What enrolled may be live by now without having said so. What did not, of before
+		// this console was started, may have where its store, of a backup, has no word of it.
+		wait := mayBeLive - told
+		if i.Enrolled.IsZero() {
+			wait = mayBeLive - now.Sub(at.Started)
+		}
+		if wait <= 0 || i.Enrolled.IsZero() && !i.Created.Before(at.Started) {
 			return verdict{Take: true}
 		}
-		return verdict{Again: mayBeLive - told}
+		return verdict{Again: wait}
 	case told < patience && i.Stopped.IsZero():
 		return verdict{Again: patience - told}
 	}
@@ -56,10 +65,11 @@ func (i Instance) verdict(d Deployment, now time.Time) verdict {
 }
 
 // mayHaveWritten says whether there may be state that is worth a backup. An app that
-// takes settings does not start before its instance enrolled; any other may.
+// takes settings does not start before its instance enrolled; any other may, and what
+// reports with a key that is not known here did enrol, as far as anybody knows.
 func (i Instance) mayHaveWritten(d Deployment) bool {
 	neverAsked := i.Enrolled.IsZero() && !i.Launched.IsZero() && len(d.Plan.Manifest.Env) == 0
-	return !i.LiveSince.IsZero() || neverAsked
+	return !i.LiveSince.IsZero() || neverAsked || i.Enrolled.IsZero() && !i.Knocked.IsZero()
 }
 
 // noArchive says that a final backup does not come, and what to try.
@@ -68,6 +78,8 @@ func (i Instance) noArchive() string {
 	switch {
 	case !i.Stopped.IsZero():
 		return "its machine is off, and its final backup did not come. " + try
+	case i.Enrolled.IsZero() && !i.Knocked.IsZero():
+		return "it reports with a key that is not known here, as after a restore, and may hold what visitors wrote. " + try
 	case i.Enrolled.IsZero():
 		return "it never reported, and may hold what visitors wrote. " + try
 	case i.Report != nil && i.Report.End != nil && i.Report.End.Detail != "":

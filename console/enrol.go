@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -64,13 +65,33 @@ func (c *Console) signed(ctx context.Context, s Signature, request wire.Signed) 
 	case !known:
 		return Instance{}, notKnown()
 	case len(i.Key) == 0:
-		return Instance{}, errNoKey
+		return Instance{}, cmp.Or(c.noteKnock(ctx, i), error(errNoKey))
 	case !request.VerifiedBy(i.Key, s.Value):
 		return Instance{}, errSignature
 	case i.State.Over():
 		return Instance{}, ErrOver
 	}
 	return i, nil
+}
+
+// noteKnock writes down, once, that somebody reports as an instance that did not enrol.
+func (c *Console) noteKnock(ctx context.Context, i Instance) error {
+	if !i.Knocked.IsZero() || i.State.Over() {
+		return nil
+	}
+	err := c.store.Update(ctx, func(tx Tx) error {
+		i, err := get[Instance](tx, i.ID)
+		if err != nil || len(i.Key) > 0 || !i.Knocked.IsZero() {
+			return err
+		}
+		i.Knocked = c.now()
+		return put(tx, i)
+	})
+	if err != nil {
+		return fmt.Errorf("note that somebody reports as %s: %w", i.ID, err)
+	}
+	c.fleet.refresh(ctx)
+	return nil
 }
 
 // Enrol answers an instance that brings its key. body is as it was sent. The first key

@@ -46,9 +46,12 @@ type Instance struct {
 	Created    time.Time     `json:"created"`
 	Launched   time.Time     `json:"launched,omitzero"`
 	Enrolled   time.Time     `json:"enrolled,omitzero"`
-	LiveSince  time.Time     `json:"live_since,omitzero"`
-	Ended      time.Time     `json:"ended,omitzero"` // when it was told to end
-	Gone       time.Time     `json:"gone,omitzero"`
+	// Knocked is when somebody first reported in its name without having enrolled here:
+	// itself, where the store is of a backup from before it did. Zero: nobody did.
+	Knocked   time.Time `json:"knocked,omitzero"`
+	LiveSince time.Time `json:"live_since,omitzero"`
+	Ended     time.Time `json:"ended,omitzero"` // when it was told to end
+	Gone      time.Time `json:"gone,omitzero"`
 	// Wanted is what its console wants of it; generation 0: nothing but its plan.
 	Wanted wire.Wanted `json:"wanted"`
 	Pinned Pins        `json:"pinned,omitzero"` // what is wanted of it by hand

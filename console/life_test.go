@@ -232,7 +232,7 @@ func TestDiscardByName(t *testing.T) {
 func TestVerdict(t *testing.T) {
 	withState, without, noSettings := deploymentsForTests(t)
 	at := func(d time.Duration) time.Time { return aDay.Add(d) }
-	ended := Instance{State: InstanceEnding, Ended: aDay, Launched: aDay.Add(-time.Hour)}
+	ended := Instance{State: InstanceEnding, Ended: aDay, Created: aDay.Add(-time.Hour), Launched: aDay.Add(-time.Hour)}
 	with := func(change func(*Instance)) Instance { i := ended; change(&i); return i }
 	enrolled := with(func(i *Instance) { i.Enrolled = aDay })
 	wasLive := with(func(i *Instance) { i.Enrolled, i.LiveSince = aDay, aDay })
@@ -262,7 +262,7 @@ func TestVerdict(t *testing.T) {
 		"state, archived, over":           {with(func(i *Instance) { i.LiveSince, i.Archive, i.Report = aDay, &Archive{Verified: aDay}, &over }), withState, at(0), true, false},
 		"state, given up":                 {with(func(i *Instance) { i.LiveSince, i.Discarded = aDay, "olga" }), withState, at(0), true, false},
 	} {
-		v := c.i.verdict(c.d, c.now)
+		v := c.i.verdict(c.d, judged{aDay.Add(-2 * time.Hour), c.now})
 		if v.Take != c.take || (v.Why != "") != c.why || !v.Take && v.Again <= 0 {
 			t.Errorf("%s: %+v", name, v)
 		}

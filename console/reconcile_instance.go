@@ -164,10 +164,10 @@ func (i *Instance) has(m Machine, now time.Time) {
 
 // end takes the machine of an instance away, once nothing is lost by it.
 func (r *reconciler) end(ctx context.Context, s subject) error {
-	v := s.verdict(s.deployment, r.c.now())
+	v := s.verdict(s.deployment, judged{r.started, r.c.now()})
 	if !v.Take {
 		_, err := r.c.turnInstance(ctx, s.ID, func(s *subject) {
-			if v = s.verdict(s.deployment, r.c.now()); !v.Take { // an archive may have come meanwhile
+			if v = s.verdict(s.deployment, judged{r.started, r.c.now()}); !v.Take { // an archive may have come meanwhile
 				s.Failure, s.Due = v.Why, r.c.now().Add(v.Again)
 			}
 		})
