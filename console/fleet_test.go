@@ -267,6 +267,8 @@ func TestInstances(t *testing.T) {
 		{"a helper's", helper, InstanceQuery{}, "fair-abc-1 fair-abc-2 fair-abc-3"},
 		{"an event", aViewer, InstanceQuery{Event: "id-ball"}, "ball-abc-1 ball-abc-2"},
 		{"another's event", anOrganiser, InstanceQuery{Event: "id-ball"}, ""},
+		{"an event alone", aViewer, InstanceQuery{Event: "id-ball", Uncounted: true}, "ball-abc-1 ball-abc-2"},
+		{"another's event alone", anOrganiser, InstanceQuery{Event: "id-ball", Uncounted: true}, ""},
 		{"an app", aViewer, InstanceQuery{App: "photo-wall"}, all},
 		{"no such app", aViewer, InstanceQuery{App: "auction"}, ""},
 		{"a cloud", aViewer, InstanceQuery{Cloud: "ec2"}, ""},
@@ -290,6 +292,10 @@ func TestInstances(t *testing.T) {
 	}
 	if v := page.Instances[0]; v.Key != nil || v.TokenHash != nil || v.Title != "Wall of fair" || v.App != "photo-wall" || v.EventName != "fair" {
 		t.Errorf("shown %+v", v)
+	}
+	alone, err := c.Instances(t.Context(), aViewer, InstanceQuery{Event: "id-ball", Uncounted: true})
+	if err != nil || alone.Counts[HealthLive]+alone.Counts[HealthStarting] != 2 || alone.Counts[HealthUnhealthy] != 0 {
+		t.Errorf("an event alone is counted %v, %v: more was looked at", alone.Counts, err)
 	}
 	if _, err := c.Instances(t.Context(), aStranger, InstanceQuery{}); !errors.Is(err, ErrSignIn) {
 		t.Errorf("to nobody: %v", err)

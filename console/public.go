@@ -31,7 +31,7 @@ func (c *Console) PublicEvent(ctx context.Context, name string) (p PublicEvent, 
 		if err != nil {
 			return err
 		}
-		p = PublicEvent{Event: e.public(), Reminder: e.reminder(c.now())}
+		p = PublicEvent{Event: e.public(), Reminder: e.Reminder(c.now())}
 		deployments, err := list[Deployment](tx, Query{Parent: e.ID})
 		if err != nil {
 			return err

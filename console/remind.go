@@ -55,8 +55,8 @@ func roughly(d time.Duration) string {
 	return "less than a minute"
 }
 
-// reminder is what the public page says as the end comes near; empty: nothing.
-func (e Event) reminder(now time.Time) string {
+// Reminder is what an event's pages say as the end comes near; empty: nothing.
+func (e Event) Reminder(now time.Time) string {
 	left := e.EndsAt.Sub(now)
 	switch {
 	case e.State.Over():

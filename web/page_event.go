@@ -140,7 +140,7 @@ func (s *Server) fillEvent(c *gin.Context, a console.Actor, e console.Event, pag
 	if err != nil {
 		return err
 	}
-	instances, err := s.console.Instances(c.Request.Context(), a, console.InstanceQuery{Event: e.ID, Limit: 500})
+	instances, err := s.console.Instances(c.Request.Context(), a, console.InstanceQuery{Event: e.ID, Limit: 500, Uncounted: true})
 	if err != nil {
 		return err
 	}
@@ -150,9 +150,7 @@ func (s *Server) fillEvent(c *gin.Context, a console.Actor, e console.Event, pag
 	if manages(a, e) && !e.State.Over() {
 		page.AddPath = "/apps?" + url.Values{"event": {e.Name}}.Encode()
 	}
-	if public, err := s.console.PublicEvent(c.Request.Context(), e.Name); err == nil {
-		page.Reminder = public.Reminder
-	}
+	page.Reminder = e.Reminder(now())
 	operations, err := s.console.Operations(c.Request.Context(), a, e.ID)
 	if err != nil {
 		return err
@@ -162,7 +160,7 @@ func (s *Server) fillEvent(c *gin.Context, a console.Actor, e console.Event, pag
 			page.Operations = append(page.Operations, pathText{operationPath(o.ID), operationWords(o)})
 		}
 	}
-	if !manages(a, e) {
+	if !manages(a, e) || c.Query("fragment") != "" { // none of that is in a part that is live
 		return nil
 	}
 	return s.fillManaged(c, a, e, page)
