@@ -250,3 +250,15 @@ func TestReadLaunch(t *testing.T) {
 		t.Errorf("came back as %+v, not %+v", got, r)
 	}
 }
+
+// TestLaunchFormLooksForWhoMayLaunch: a form that is shown again looks at the repository in
+// it, which is done for nobody who may not launch.
+func TestLaunchFormLooksForWhoMayLaunch(t *testing.T) {
+	s := newOwnedSite(t)
+	for _, who := range []string{"vera", "helper", "reader"} {
+		got := s.do(t, request{who: who, method: http.MethodPost, path: "/launch", browser: who != "reader", body: "apps[0].repository=http://127.0.0.1:1/x.git"})
+		if got.status != http.StatusForbidden {
+			t.Errorf("%s: %d", who, got.status)
+		}
+	}
+}

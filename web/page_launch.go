@@ -82,6 +82,10 @@ type launchForm struct {
 
 // doLaunch goes on with a launch, from whichever step.
 func (s *Server) doLaunch(c *gin.Context) {
+	if err := console.May(s.actor(c), console.Start); err != nil { // repositories are looked at to show it again
+		s.fail(c, err)
+		return
+	}
 	f := launchForm{request: readLaunch(c.Request.PostForm), key: cmp.Or(c.PostForm("key"), rand.Text())}
 	step, detail, _ := strings.Cut(c.PostForm("step"), ":")
 	switch step {
