@@ -96,13 +96,22 @@ func (s *Server) beat(ctx context.Context, out *eventStream) error {
 			return nil
 		case <-tick.C:
 		}
-		if actor, err := s.resolve(out.c); err != nil || actor.Kind == console.ActorNobody {
-			return console.ErrSignIn
+		if err := s.listensStill(out.c); err != nil {
+			return err
 		}
 		if err := out.send(": still here\n\n"); err != nil {
 			return err
 		}
 	}
+}
+
+// listensStill says whether who began to listen still may, and is who they were: somebody
+// whose role is another one sees other things.
+func (s *Server) listensStill(c *gin.Context) error {
+	if actor, err := s.resolve(c); err != nil || actor != s.actor(c) {
+		return console.ErrSignIn
+	}
+	return nil
 }
 
 func message(n console.Notice) string {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gin-gonic/gin"
 
 	"popup/console"
 	"popup/web/api"
@@ -234,5 +237,22 @@ func BenchmarkThousandFollowers(b *testing.B) {
 		for _, l := range all {
 			l.until(b, "event", s.fair)
 		}
+	}
+}
+
+// TestStreamOfWhoMaySeeOtherThings: who listens is asked for anew, and their stream ends
+// where they are somebody else by now.
+func TestStreamOfWhoMaySeeOtherThings(t *testing.T) {
+	s := newOwnedSite(t)
+	c, _ := gin.CreateTestContext(httptest.NewRecorder())
+	c.Request = httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/stream", nil)
+	c.Request.Header.Set("Authorization", "Bearer "+s.who["vera"].token)
+	s.identify(c)
+	must(t, s.listensStill(c))
+	role := console.RoleOrganiser // who sees their own events alone
+	_, err := s.console.ChangePerson(t.Context(), s.actorOf(t, "olga"), s.vera, console.PersonChange{Role: &role})
+	must(t, err)
+	if err := s.listensStill(c); !errors.Is(err, console.ErrSignIn) {
+		t.Errorf("a viewer who became an organiser hears on: %v", err)
 	}
 }
