@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"net/url"
@@ -98,12 +99,20 @@ func (s *Server) showEventPage(c *gin.Context, given eventForm, status int) {
 		s.fail(c, err)
 		return
 	}
+	if part := c.Query("fragment"); part != "" {
+		s.showEventPart(c, actor, e, part)
+		return
+	}
 	page := s.eventFrame(e, now())
 	if err := s.fillEvent(c, actor, e, &page); err != nil {
 		s.fail(c, err)
 		return
 	}
 	if manages(actor, e) {
+		if err := s.fillManaged(c, actor, e, &page); err != nil {
+			s.fail(c, err)
+			return
+		}
 		page.Manage = !e.State.Over()
 		page.Confirmations = s.eventConfirmations(c, e)
 		page.dateFields(e, given.dates)
@@ -112,6 +121,30 @@ func (s *Server) showEventPage(c *gin.Context, given eventForm, status int) {
 		page.explain(given)
 	}
 	s.show(c, view{name: templates.ConsoleEvent, status: status, title: e.Title, section: sectionEvents, stream: following(e.ID), data: page})
+}
+
+// showEventPart shows a part of an event's page that renews itself. Nothing of it is of
+// whoever asks, but what they may do with the event.
+func (s *Server) showEventPart(c *gin.Context, a console.Actor, e console.Event, part string) {
+	newest, err := s.console.Newest(c.Request.Context())
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	html, err := s.shared.get(fmt.Sprintf("%s %s %v", e.ID, part, manages(a, e)), newest, func() ([]byte, error) {
+		e, err := s.console.Event(c.Request.Context(), a, e.ID) // which knows of that change
+		if err != nil {
+			return nil, err
+		}
+		page := s.eventFrame(e, now())
+		if err := s.fillEvent(c, a, e, &page); err != nil {
+			return nil, err
+		}
+		var b bytes.Buffer
+		err = templates.RenderConsole(&b, templates.ConsoleEvent, part, templates.ConsoleFrame{Data: page})
+		return b.Bytes(), err
+	})
+	s.write(c, 0, html, err)
 }
 
 // manages says whether a page offers what changes an event; the console decides it.
@@ -160,10 +193,7 @@ func (s *Server) fillEvent(c *gin.Context, a console.Actor, e console.Event, pag
 			page.Operations = append(page.Operations, pathText{operationPath(o.ID), operationWords(o)})
 		}
 	}
-	if !manages(a, e) || c.Query("fragment") != "" { // none of that is in a part that is live
-		return nil
-	}
-	return s.fillManaged(c, a, e, page)
+	return nil
 }
 
 // fillManaged looks up what only who manages an event sees.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -65,19 +66,21 @@ func (s *Server) show(c *gin.Context, v view) {
 		frame.Stream, frame.Newest = v.stream, newest
 	}
 	var b bytes.Buffer
-	switch err := templates.RenderConsole(&b, v.name, c.Query("fragment"), frame); {
-	case errors.Is(err, templates.ErrNoFragment):
-		s.fail(c, console.ErrNotFound)
-		return
-	case err != nil:
+	err := templates.RenderConsole(&b, v.name, c.Query("fragment"), frame)
+	s.write(c, v.status, b.Bytes(), err)
+}
+
+// write answers with what a page or a part of it was rendered to.
+func (s *Server) write(c *gin.Context, status int, html []byte, err error) {
+	if errors.Is(err, templates.ErrNoFragment) {
+		err = console.ErrNotFound
+	}
+	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	if v.status == 0 {
-		v.status = http.StatusOK
-	}
 	c.Header("Cache-Control", "no-store") // it is made for one reader, at one moment
-	c.Data(v.status, "text/html; charset=utf-8", b.Bytes())
+	c.Data(cmp.Or(status, http.StatusOK), "text/html; charset=utf-8", html)
 }
 
 // menuOf are the sections that somebody may look at.

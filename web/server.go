@@ -51,6 +51,7 @@ type Server struct {
 	routes    []route
 	openapi   []byte
 	handler   http.Handler
+	shared    sharedParts
 	claimed   atomic.Bool     // once it is, it stays so
 	leaving   context.Context // of streams: it ends when the console stops
 	leave     context.CancelFunc
