@@ -51,7 +51,7 @@ func (c *Console) PublicEvent(ctx context.Context, name string) (p PublicEvent, 
 // public is an event without what is its owner's alone.
 func (e Event) public() Event {
 	return Event{ID: e.ID, Name: e.Name, Title: e.Title, State: e.State, End: e.End, Zone: e.Zone, Start: e.Start, Freeze: e.Freeze,
-		StartsAt: e.StartsAt, FreezesAt: e.FreezesAt, EndsAt: e.EndsAt}
+		StartsAt: e.StartsAt, FreezesAt: e.FreezesAt, EndsAt: e.EndsAt, EndedAt: e.EndedAt}
 }
 
 // publicApps are the instances of a deployment that a visitor may be sent to. One that is

@@ -158,7 +158,7 @@ func (s *Server) eventFrame(e console.Event, now time.Time) eventPageData {
 	if e.State.Over() {
 		page.ReceiptPath = page.Path + "/receipt"
 	}
-	if e.State != console.EventDraft && e.State != console.EventPurged {
+	if e.State != console.EventDraft && !e.State.Over() {
 		public := s.opts.URL + publicPath(e.Name)
 		page.Share = &share{Copy: copyable{ID: "public", Text: public, What: "the address", Link: true}, QR: publicPath(e.Name) + "/qr.svg", File: e.Name + ".svg"}
 	}
@@ -183,7 +183,9 @@ func (s *Server) fillEvent(c *gin.Context, a console.Actor, e console.Event, pag
 	if manages(a, e) && !e.State.Over() {
 		page.AddPath = "/apps?" + url.Values{"event": {e.Name}}.Encode()
 	}
-	page.Reminder = e.Reminder(now())
+	if !e.State.Over() {
+		page.Reminder = e.Reminder(now())
+	}
 	operations, err := s.console.Operations(c.Request.Context(), a, e.ID)
 	if err != nil {
 		return err

@@ -146,7 +146,7 @@ func (s *Server) doThaw(c *gin.Context) {
 func (s *Server) doEnd(c *gin.Context) {
 	_, err := s.console.EndEvent(c.Request.Context(), s.actor(c), c.Param("id"), c.PostForm("name"))
 	if err == nil {
-		s.done(c, eventPath(c.Param("id"))+"/receipt", "ending")
+		s.done(c, eventPath(c.Param("id"))+"/receipt", "")
 		return
 	}
 	s.afterEvent(c, console.Event{}, err, eventForm{grave: "end"}, "")

@@ -61,6 +61,9 @@ func (s *Server) pageEvents(c *gin.Context) {
 
 func cardOf(e console.Event, now time.Time) eventCard {
 	last := lastDay(e)
+	if e.State.Over() && !e.EndedAt.IsZero() {
+		last = e.EndedAt.In(zoneOf(e.Zone))
+	}
 	month := last.Format("January")
 	if last.Year() != now.Year() {
 		month = last.Format("Jan 2006")

@@ -128,7 +128,6 @@ var said = map[string]string{
 	"saved":    "That is saved.",
 	"frozen":   "It is frozen: everything can be seen, and nothing changed.",
 	"thawed":   "It goes on.",
-	"ending":   "It is ending. What was written is archived first.",
 	"purged":   "Its archives are removed.",
 	"removed":  "That is removed.",
 	"asked":    "It was asked for. What came of it shows here with the next report.",

@@ -37,6 +37,7 @@ func publicOf(p console.PublicEvent) publicPage {
 	page := publicPage{Title: p.Event.Title, Reminder: p.Reminder}
 	switch state := p.Event.State; {
 	case state.Over():
+		page.Reminder = "" // there is nothing left to be reminded of
 		page.Says = "It is over: " + lowerFirst(endsWords(p.Event, now())) + ". Thank you for being part of it."
 		return page
 	case state == console.EventScheduled:
