@@ -130,10 +130,11 @@ func (b *tab) useAndEnd(s *site) {
 	})
 	b.extend()
 	b.end()
+	today := time.Now().UTC().Format("2 January")
 	b.receipt()
 	b.archived(event, "What a fine fair", "Good to be back")
 	visitor.come(s.url + "/e/" + eventName)
-	visitor.reads("is over")
+	visitor.reads("It is over: ended " + today)
 }
 
 // notices reads what the notice board shows: out of a frame, where no script puts it
@@ -174,7 +175,6 @@ func (b *tab) end() {
 	b.press("DisclosureTriangle", "End it now")
 	b.fill("Type "+eventName+" to go on", eventName)
 	b.follow("button", "End it now")
-	b.reads("It is ending. What was written is archived first.")
 }
 
 // receipt waits until all is gone, and reads what became of it, where ending leads.

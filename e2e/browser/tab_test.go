@@ -18,12 +18,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A look is what somebody looks with. The zero one is a window of 1280 by 900, light.
+// A look is what somebody looks with. The zero one is a window of 1280 by 900.
 type look struct {
 	phone     bool // 360 by 740, and a finger
-	dark      bool
 	noScripts bool
-	size      [2]int64 // of the window, where it is another
 }
 
 // A tab is a browser of its own to who uses it: none of its cookies is another's. What
@@ -45,19 +43,14 @@ func newTab(t *testing.T, l look) *tab {
 	ctx, closeTab := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(closeTab)
 	b := &tab{t: t, ctx: ctx, look: l}
-	size, opts := [2]int64{1280, 900}, []chromedp.EmulateViewportOption(nil)
 	if l.phone {
-		size, opts = [2]int64{360, 740}, append(opts, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait)
 		b.arrive = append(b.arrive, (*tab).fitsPhone)
-	}
-	if l.size != [2]int64{} {
-		size = l.size
 	}
 	if err := chromedp.Listen(ctx, b.hear); err != nil {
 		t.Fatal(err)
 	}
-	b.must(chromedp.Do(ctx, chromedp.EmulateViewport(size[0], size[1], opts...)))
-	b.theme(l.dark)
+	b.must(chromedp.Do(ctx, window(l.phone)))
+	b.theme(false)
 	_, err := chromedp.Call(ctx, log.Enable, struct{}{})
 	b.must(err)
 	_, err = chromedp.Call(ctx, runtime.Enable, struct{}{})

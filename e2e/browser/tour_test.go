@@ -40,10 +40,11 @@ func (r *tour) at(b *tab, name, state string) {
 				r.t.Errorf("%s (phone: %v, dark: %v): %s", name, phone, dark, barrier)
 			}
 			if r.out != "" {
-				r.picture(b, name+map[bool]string{false: "-light", true: "-dark"}[dark]+map[bool]string{false: "-1280", true: "-360"}[phone])
+				r.picture(b, name+map[bool]string{false: "-light", true: "-dark"}[dark], phone)
 			}
 		}
 		if phone {
+			b.must(chromedp.Do(b.ctx, window(phone)))
 			b.fitsPhone()
 		}
 	}
@@ -61,9 +62,15 @@ func window(phone bool) chromedp.Action[chromedp.Void] {
 // mostPicture bounds the bytes of one picture in the repository.
 const mostPicture = 120 << 10
 
-func (r *tour) picture(b *tab, name string) {
+func (r *tour) picture(b *tab, name string, phone bool) {
 	r.t.Helper()
-	whole, quality := true, int64(75)
+	name += map[bool]string{false: "-1280", true: "-360"}[phone]
+	if phone { // what stays at the lower edge of the screen is at that of the picture
+		height, err := ask[int64](b, "document.documentElement.scrollHeight")
+		b.must(err)
+		b.must(chromedp.Do(b.ctx, chromedp.EmulateViewport(360, height, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait)))
+	}
+	whole, quality := true, int64(70)
 	shot, err := chromedp.Call(b.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatWebp, Quality: &quality, CaptureBeyondViewport: &whole})
 	b.must(err)
 	if len(shot.Data) > mostPicture {

@@ -1,0 +1,103 @@
+//go:build browser
+
+package browser
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// TestBrowserIsToldOfChanges: a page shows what somebody else did, without being loaded
+// again; also after the console was killed while it was open. What it shows is part of
+// the page that nothing but the stream renews.
+func TestBrowserIsToldOfChanges(t *testing.T) {
+	s := startConsole(t)
+	b := newTab(t, look{})
+	b.claim(s)
+	b.choose()
+	b.follow("button", "Launch until…")
+	b.stays(func() { b.find("heading", eventTitle+" is live") })
+
+	b.come(s.url + "/events/" + eventName)
+	organiser := newTab(t, look{})
+	organiser.signIn(s)
+	organiser.come(s.url + "/events/" + eventName)
+	b.stays(func() {
+		organiser.follow("button", "Freeze it")
+		b.reads("frozen")
+	})
+
+	b.excuse("ERR_") // a console that is not there
+	organiser.excuse("ERR_")
+	s.kill()
+	s.again()
+	b.stays(func() {
+		organiser.come(s.url + "/events/" + eventName)
+		organiser.follow("button", "Let it go on")
+		b.reads("open Ends")
+	})
+}
+
+// stays does something during which the page is not loaded again.
+func (b *tab) stays(do func()) {
+	b.t.Helper()
+	const loaded = "performance.timeOrigin"
+	before, err := ask[float64](b, loaded)
+	b.must(err)
+	do()
+	if now, err := ask[float64](b, loaded); err != nil || now != before {
+		b.fail("the page was loaded again (%v)", err)
+	}
+}
+
+// streamsEnded counts the streams that the console has seen end.
+func (s *site) streamsEnded() int {
+	s.t.Helper()
+	body, err := os.ReadFile(s.log())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return strings.Count(string(body), "path=/api/v1/stream")
+}
+
+// TestBrowserLeavesStreamsOfHiddenTabs: a tab that nobody looks at keeps no stream, and
+// one that is looked at again shows what it missed.
+func TestBrowserLeavesStreamsOfHiddenTabs(t *testing.T) {
+	s := startConsole(t)
+	b := newTab(t, look{})
+	b.claim(s)
+	b.choose()
+	b.launch()
+	b.come(s.url + "/events/" + eventName)
+	_, err := chromedp.Call(b.ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{})
+	b.must(err)
+	before := s.streamsEnded()
+	b.hide(browser.WindowStateMinimized)
+	b.until("a tab in a window that is put away is hidden", func() (bool, string) {
+		hidden, err := ask[bool](b, "document.hidden")
+		return err == nil && hidden, "it is not"
+	})
+	b.until("its stream ends", func() (bool, string) { return s.streamsEnded() > before, "the console has seen no stream end" })
+	organiser := newTab(t, look{})
+	organiser.signIn(s)
+	organiser.come(s.url + "/events/" + eventName)
+	organiser.follow("button", "Freeze it")
+	b.stays(func() {
+		b.hide(browser.WindowStateNormal)
+		b.reads("frozen")
+	})
+}
+
+// hide puts the window away, or takes it out again.
+func (b *tab) hide(state browser.WindowState) {
+	b.t.Helper()
+	window, err := chromedp.CallBrowser(b.ctx, browser.GetWindowForTarget, browser.GetWindowForTargetParams{TargetID: chromedp.FromContext(b.ctx).Target.TargetID})
+	b.must(err)
+	_, err = chromedp.CallBrowser(b.ctx, browser.SetWindowBounds, browser.SetWindowBoundsParams{WindowID: window.WindowID, Bounds: &browser.Bounds{WindowState: state}})
+	b.must(err)
+}
