@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,7 @@ func asks(fn func(cmd *cobra.Command, c *client.Client, args []string) error) fu
 		if err != nil {
 			return usageError{err}
 		}
-		c, err := client.New(client.Options{URL: login.URL, Token: login.Token, Pin: login.Pin})
+		c, err := client.New(login)
 		if err != nil {
 			return usageError{err}
 		}
@@ -69,8 +70,12 @@ func printLines(w io.Writer, lines func(io.Writer)) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, client.Plain(text.String()))
-	return err
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(w, client.Plain(strings.TrimRight(line, " \n"))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fact writes a line of facts; none where there is nothing to say.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -78,39 +79,51 @@ With several apps a setting says whose it is: --set notice:TITLE='Our fair'.`,
 // request is what the flags and arguments ask for.
 func (f launchFlags) request(args []string) (console.LaunchRequest, error) {
 	r := console.LaunchRequest{Event: f.event, Cloud: f.cloud}
-	of := map[string]int{} // the app that a setting names
 	for _, arg := range args {
 		id, title, _ := strings.Cut(arg, "=")
-		of[id] = len(r.Apps)
 		r.Apps = append(r.Apps, console.AppRequest{App: apps.AppID(id), Title: title, Count: f.count})
 	}
 	for _, repository := range f.repositories {
-		of[repository] = len(r.Apps)
 		r.Apps = append(r.Apps, console.AppRequest{Repository: repository, Count: f.count})
 	}
 	if len(r.Apps) == 0 {
 		return r, errors.New("say what to launch; popup apps lists what there is")
 	}
 	for _, pair := range f.set {
-		name, value, ok := strings.Cut(pair, "=")
-		if !ok || name == "" {
-			return r, fmt.Errorf("--set %s is not KEY=VALUE", name)
+		if err := set(r.Apps, pair); err != nil {
+			return r, err
 		}
-		at, key := 0, name
-		if colon := strings.LastIndex(name, ":"); colon >= 0 {
-			key = name[colon+1:]
-			if at, ok = of[name[:colon]]; !ok {
-				return r, fmt.Errorf("--set %s: %s is not launched; name one of what is", name, name[:colon])
-			}
-		} else if len(r.Apps) > 1 {
-			return r, fmt.Errorf("--set %s: say which app's it is, like %s:%s=VALUE", name, slices.Sorted(maps.Keys(of))[0], name)
-		}
-		if r.Apps[at].Settings == nil {
-			r.Apps[at].Settings = map[string]string{}
-		}
-		r.Apps[at].Settings[key] = value
 	}
 	return r, nil
+}
+
+// set gives a setting, [APP:]KEY=VALUE, to the apps that it is of. Its errors do not
+// repeat VALUE, which may be a secret.
+func set(all []console.AppRequest, pair string) error {
+	name, value, ok := strings.Cut(pair, "=")
+	if !ok || name == "" {
+		return fmt.Errorf("--set %s is not KEY=VALUE", name)
+	}
+	of, key := "", name
+	if colon := strings.LastIndex(name, ":"); colon >= 0 {
+		of, key = name[:colon], name[colon+1:]
+	} else if len(all) > 1 {
+		return fmt.Errorf("--set %s: say which app's it is, like %s:%s=VALUE", name, cmp.Or(string(all[0].App), all[0].Repository), name)
+	}
+	found := false
+	for i := range all {
+		if app := &all[i]; of == "" || of == string(app.App) || of == app.Repository {
+			found = true
+			if app.Settings == nil {
+				app.Settings = map[string]string{}
+			}
+			app.Settings[key] = value
+		}
+	}
+	if !found {
+		return fmt.Errorf("--set %s: %s is not launched; name one of what is", name, of)
+	}
+	return nil
 }
 
 // launch launches, and says what came of it.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -60,7 +59,7 @@ token, and forgets it.`,
 }
 
 func (f loginFlags) signIn(cmd *cobra.Command, file, url string) error {
-	asking, err := client.New(client.Options{URL: url, Pin: f.pin})
+	asking, err := client.New(client.Login{URL: url, Pin: f.pin})
 	if err != nil {
 		return usageError{err}
 	}
@@ -69,7 +68,7 @@ func (f loginFlags) signIn(cmd *cobra.Command, file, url string) error {
 	if login.Token, err = f.token(cmd, asking); err != nil {
 		return err
 	}
-	c, err := client.New(client.Options{URL: login.URL, Token: login.Token, Pin: login.Pin})
+	c, err := client.New(login)
 	if err != nil {
 		return err
 	}
@@ -128,12 +127,12 @@ func signOut(cmd *cobra.Command, file string) error {
 	if ended != nil {
 		return fmt.Errorf("the token is forgotten here, but goes on being valid: %w; remove it on the page of your account", ended)
 	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), strings.TrimSpace("signed out of "+kept.URL))
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), "signed out of", kept.URL)
 	return err
 }
 
 func endToken(ctx context.Context, kept client.Login) error {
-	c, err := client.New(client.Options{URL: kept.URL, Token: kept.Token, Pin: kept.Pin})
+	c, err := client.New(kept)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ func newLogsCommand() *cobra.Command {
 for it. On a terminal, what is no text in it is replaced.`,
 		Args: cobra.ExactArgs(1),
 		RunE: asks(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			fmt.Fprintln(cmd.ErrOrStderr(), "waiting for the next report of", args[0])
 			text, err := c.FetchLog(cmd.Context(), args[0], longest)
 			if err != nil {
 				return err

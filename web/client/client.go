@@ -19,13 +19,6 @@ import (
 	"popup/web/api"
 )
 
-// Options say which console is asked, and as whom.
-type Options struct {
-	URL   string // https://HOST[:PORT]; http only on this machine
-	Token string // empty: nobody signed in
-	Pin   string // of the console's own certificate; empty: public authorities vouch for it
-}
-
 // A Client asks one console. It may be used at once from several goroutines.
 type Client struct {
 	url, token string
@@ -37,17 +30,18 @@ type Client struct {
 // a repository and ask a cloud before.
 const answerTimeout = 2 * time.Minute
 
-// New makes a client. Nothing is asked yet; the error is about the options.
-func New(o Options) (*Client, error) {
-	at, err := parseURL(o.URL)
+// New makes a client of the console that l names. Nothing is asked yet; the error is
+// about l. Who called it closes it.
+func New(l Login) (*Client, error) {
+	at, err := parseURL(l.URL)
 	if err != nil {
 		return nil, err
 	}
-	trust, err := trusted(at, o.Pin)
+	trust, err := trusted(at, l.Pin)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{url: at, token: o.Token, pause: pause, http: &http.Client{
+	return &Client{url: at, token: l.Token, pause: pause, http: &http.Client{
 		// A token goes to the console that it is of, and nowhere that one sends it.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust, ForceAttemptHTTP2: true,

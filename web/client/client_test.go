@@ -68,7 +68,7 @@ const someToken = "popup_" + "0123456789abcdef"
 // newClient makes one that waits for nothing; waits are how long it would have.
 func newClient(t *testing.T, url string) (c *Client, waits *[]time.Duration) {
 	t.Helper()
-	c, err := New(Options{URL: url, Token: someToken})
+	c, err := New(Login{URL: url, Token: someToken})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestWhereAConsoleIs(t *testing.T) {
 		"https://a:b@example.org": "without a path", "https://example.org/x": "without a path", "https://example.org?x": "without a path",
 		"ftp://example.org": "without a path", "": "without a path",
 	} {
-		if _, err := New(Options{URL: url}); (err != nil) != (says != "") || err != nil && !strings.Contains(err.Error(), says) {
+		if _, err := New(Login{URL: url}); (err != nil) != (says != "") || err != nil && !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v", url, err)
 		}
 	}

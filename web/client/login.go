@@ -19,12 +19,12 @@ const (
 	EnvPin     = "POPUP_PIN"
 )
 
-// A Login is which console somebody is signed in to, as it is kept in a file that
-// nobody else may read.
+// A Login says which console is asked, and as whom. It is kept in a file that nobody
+// else may read.
 type Login struct {
-	URL   string `json:"url"`
-	Token string `json:"token"`
-	Pin   string `json:"pin,omitempty"`
+	URL   string `json:"url"`           // https://HOST[:PORT]; http only on this machine
+	Token string `json:"token"`         // empty: nobody signed in
+	Pin   string `json:"pin,omitempty"` // of the console's own certificate; empty: public authorities vouch for it
 }
 
 // ErrNoLogin says that nobody signed in.
