@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -78,8 +80,15 @@ stop (Ctrl-C, or TERM) it answers what is asked right now, for at most 10 s.`,
 	return cmd
 }
 
+// garbage is how much there may be for each 100 bytes that are in use, where GOGC does
+// not say: a console waits for most of its time, and its memory is somebody's small machine.
+const garbage = 50
+
 // serve runs the console until ctx ends.
 func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Logger) (err error) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	at, err := findConsole(f.dataDir)
 	if err != nil {
 		return usageError{err}
