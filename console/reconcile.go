@@ -3,12 +3,13 @@ package console
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 )
 
 const (
-	mostAtOnce = 8                      // launches and ends that are under way
+	mostAtOnce = 8                      // launches and ends that are under way, and as many events that are looked at
 	breather   = 200 * time.Millisecond // between two looks, so that a flood of changes costs little
 	holdOff    = 5 * time.Second        // until what could not be written down is tried again
 	mostDue    = 64                     // records that are looked at in one go
@@ -18,9 +19,10 @@ const (
 // called by one goroutine; what calls a cloud or a webhook runs beside it.
 type reconciler struct {
 	c     *Console
-	slots chan struct{}
+	slots chan struct{} // of what asks a cloud
+	turns chan struct{} // of events: none is frozen late because a cloud hangs
 	freed chan struct{} // holds one when a job ended
-	full  bool          // the last look left something for want of a slot
+	full  bool          // the last look left something for want of either
 	jobs  sync.WaitGroup
 
 	mu    sync.Mutex           // guards what follows
@@ -34,7 +36,7 @@ type reconciler struct {
 }
 
 func newReconciler(c *Console) *reconciler {
-	return &reconciler{c: c, slots: make(chan struct{}, mostAtOnce), freed: make(chan struct{}, 1), busy: map[string]bool{}, after: map[string]time.Time{},
+	return &reconciler{c: c, slots: make(chan struct{}, mostAtOnce), turns: make(chan struct{}, mostAtOnce), freed: make(chan struct{}, 1), busy: map[string]bool{}, after: map[string]time.Time{},
 		polled: map[string]time.Time{}, missing: map[string]time.Time{}, strange: map[string]time.Time{}, started: c.now()}
 }
 
@@ -99,7 +101,7 @@ func (r *reconciler) look(ctx context.Context) time.Duration {
 			}
 			if !r.start(ctx, string(kind.kind)+"/"+rec.ID, func(ctx context.Context) error { return kind.step(ctx, rec.ID) }) {
 				r.full = true
-				return next
+				break
 			}
 		}
 	}
@@ -130,8 +132,12 @@ var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // start does something beside; false: too much is under way.
 func (r *reconciler) start(ctx context.Context, what string, do func(context.Context) error) bool {
+	slots := r.slots
+	if strings.HasPrefix(what, string(KindEvent)+"/") {
+		slots = r.turns
+	}
 	select {
-	case r.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	default:
 		return false
 	}
@@ -148,7 +154,7 @@ func (r *reconciler) start(ctx context.Context, what string, do func(context.Con
 			r.after[what] = r.c.now().Add(holdOff)
 		}
 		r.mu.Unlock()
-		<-r.slots
+		<-slots
 		select {
 		case r.freed <- struct{}{}:
 		default:

@@ -301,3 +301,31 @@ func TestPauses(t *testing.T) {
 	}
 	checkState(t, "the longest", last, longestPause)
 }
+
+// TestEventsDoNotWaitForClouds: a cloud that hangs keeps no event from being frozen in time.
+func TestEventsDoNotWaitForClouds(t *testing.T) {
+	l := newLiving(t)
+	e, _ := l.launched(t, fair(AppRequest{App: "notice"}))
+	answer := make(chan struct{})
+	l.cloud.change(func(f *fakeCloud) {
+		f.fails = func(call, _ string) error {
+			if call == "launch" {
+				<-answer
+			}
+			return nil
+		}
+	})
+	r := fair(AppRequest{App: "notice", Count: 2 * mostAtOnce})
+	r.Event.End = "2026-06-30"
+	if _, err := l.Launch(t.Context(), anOwner, r, ""); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "is all that is launched at once", func() bool { l.reconciler.look(t.Context()); return l.reconciler.full })
+	l.clock.advance(e.FreezesAt.Sub(l.now()))
+	until(t, "is frozen", func() bool {
+		l.reconciler.look(t.Context())
+		return stored[Event](t, l.testConsole, e.ID).State == EventFrozen
+	})
+	close(answer)
+	l.reconciler.jobs.Wait()
+}
