@@ -50,7 +50,7 @@ func TestBench(t *testing.T) {
 	begun := time.Now()
 	b.fleet.all = seed(t, b.dir, number)
 	t.Logf("launched %d instances on paper in %s", number, time.Since(begun).Round(time.Second))
-	b.console = start(t, b.dir, first)
+	b.console = start(t, b.dir, anyPort, first)
 	b.owner.url = b.console.url
 	b.arrive()
 
@@ -88,7 +88,7 @@ func pin(t testing.TB, core int) {
 // idle measures a console that has nothing to do.
 func (b *bench) idle() {
 	b.Helper()
-	b.console = start(b, b.dir, b.core)
+	b.console = start(b, b.dir, anyPort, b.core)
 	b.settle()
 	b.report.memory("memory of a console that nobody owns yet", b.console.uses(), 60<<20)
 	b.owner = claim(b, b.console)

@@ -30,14 +30,14 @@ type browsers struct {
 	cookie string
 	round  atomic.Int64 // counts changes
 	opened chan error
-	sights chan sight
+	heard  chan sight
+	shown  chan sight
 }
 
-// A sight is when one browser knew of a change, and when it showed it.
+// A sight is when one browser knew of a change, or showed it.
 type sight struct {
-	round        int64
-	heard, shown time.Time
-	err          error
+	at  time.Time
+	err error
 }
 
 // watch opens browsers, changes their event again and again, and writes down how long it
@@ -46,7 +46,8 @@ func (b *bench) watch(number int) {
 	b.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 2 * number}
 	defer transport.CloseIdleConnections()
-	w := &browsers{client: http.Client{Transport: transport}, url: b.console.url, cookie: b.owner.cookie(b), opened: make(chan error, number), sights: make(chan sight, number)}
+	w := &browsers{client: http.Client{Transport: transport}, url: b.console.url, cookie: b.owner.cookie(b), opened: make(chan error, number),
+		heard: make(chan sight, number), shown: make(chan sight, number)}
 	ctx, cancel := context.WithCancel(b.Context())
 	var open sync.WaitGroup
 	defer open.Wait()
@@ -59,11 +60,11 @@ func (b *bench) watch(number int) {
 	}
 	b.report.memory(fmt.Sprintf("memory with %d browsers on one page as well", number), b.console.uses(), 200<<20)
 	light := func(n int) map[string]string { return map[string]string{"title": fmt.Sprintf("Fair, take %d", n)} }
-	b.changes(w, number, "another title", 8, light)
+	b.changes(w, number, "another title", 5, light)
 	later := func(n int) map[string]string {
 		return map[string]string{"end": time.Now().AddDate(0, 0, 40+n).Format(time.DateOnly)}
 	}
-	b.changes(w, number, fmt.Sprintf("a later end, which %d instances are told", min(perEvent, len(b.fleet.all))), 3, later)
+	b.changes(w, number, fmt.Sprintf("a later end, which %d instances are told", min(perEvent, len(b.fleet.all))), 2, later)
 }
 
 // changes makes one change after the other.
@@ -75,14 +76,18 @@ func (b *bench) changes(w *browsers, number int, what string, times int, change 
 		w.round.Add(1)
 		begun := time.Now()
 		b.owner.must(b, "PATCH", "/api/v1/events/"+benchedEvent, change(n), nil)
-		for range number {
-			select {
-			case s := <-w.sights:
-				must(b, s.err)
-				heard.add(s.heard.Sub(begun))
-				shown.add(s.shown.Sub(begun))
-			case <-time.After(time.Minute):
-				b.Fatalf("of %d browsers only %d heard of %s within a minute", number, len(heard)-n*number, what)
+		for _, kind := range []struct {
+			sights <-chan sight
+			took   *figures
+		}{{w.heard, &heard}, {w.shown, &shown}} {
+			for range number {
+				select {
+				case s := <-kind.sights:
+					must(b, s.err)
+					kind.took.add(s.at.Sub(begun))
+				case <-time.After(time.Minute):
+					b.Fatalf("%s: of %d browsers %d heard of it, and %d show it", what, number, len(heard)-n*number, len(shown)-n*number)
+				}
 			}
 		}
 		b.pass(3 * time.Second) // what it brings about is over by then
@@ -112,11 +117,10 @@ func (w *browsers) open(ctx context.Context) {
 		if !found || json.Unmarshal([]byte(data), &notice) != nil || notice.Kind != "event" || w.round.Load() == seen {
 			continue
 		}
-		s := sight{heard: time.Now(), round: w.round.Load()}
-		seen = s.round
-		s.err = w.look(ctx)
-		s.shown = time.Now()
-		w.sights <- s
+		seen = w.round.Load()
+		w.heard <- sight{at: time.Now()}
+		err := w.look(ctx)
+		w.shown <- sight{time.Now(), err}
 	}
 }
 

@@ -47,12 +47,15 @@ func (l *lastWords) String() string {
 	return string(l.text)
 }
 
-// start starts a console on a folder. Where core is not negative it has that core alone,
+// anyPort is where a console listens that needs no address of its own.
+const anyPort = "127.0.0.1:0"
+
+// start starts a console on a folder, at an address. Where core is not negative it has that core alone,
 // and GOMAXPROCS=1. It is killed when the test is over.
-func start(t testing.TB, dir string, core int) *running {
+func start(t testing.TB, dir, listen string, core int) *running {
 	t.Helper()
 	r := &running{t: t, lines: make(chan string, 8), log: &lastWords{}, done: make(chan struct{})}
-	r.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), program, "console", "--data-dir", dir, "--listen", "127.0.0.1:0")
+	r.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), program, "console", "--data-dir", dir, "--listen", listen)
 	r.cmd.Stderr = r.log
 	r.cmd.Env = os.Environ()
 	if core >= 0 {
