@@ -27,11 +27,7 @@ func (f *clientFlags) register(cmd *cobra.Command) {
 // console does not take is a mistake in what was asked for.
 func asks(fn func(cmd *cobra.Command, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		file, err := client.LoginFile()
-		if err != nil {
-			return usageError{err}
-		}
-		login, err := client.FindLogin(file, os.Getenv)
+		login, err := client.FindLogin(os.Getenv)
 		if err != nil {
 			return usageError{err}
 		}

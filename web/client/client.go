@@ -26,9 +26,15 @@ type Client struct {
 	pause      func(context.Context, time.Duration) error // tests wait otherwise
 }
 
-// answerTimeout is how long a console may take to begin with its answer: it may look at
-// a repository and ask a cloud before.
-const answerTimeout = 2 * time.Minute
+const (
+	dialTimeout = 10 * time.Second
+	// answerTimeout is how long a console may take to begin with its answer: it may look
+	// at a repository and ask a cloud before.
+	answerTimeout = 2 * time.Minute
+	// callTimeout bounds all of what is read into memory, with what is asked again. A
+	// download may take what it takes, as long as the other side is there (TCP sees to that).
+	callTimeout = 5 * time.Minute
+)
 
 // New makes a client of the console that l names. Nothing is asked yet; the error is
 // about l. Who called it closes it.
@@ -45,7 +51,7 @@ func New(l Login) (*Client, error) {
 		// A token goes to the console that it is of, and nowhere that one sends it.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust, ForceAttemptHTTP2: true,
-			TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: answerTimeout, MaxResponseHeaderBytes: 64 << 10},
+			DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: answerTimeout, MaxResponseHeaderBytes: 64 << 10},
 	}}, nil
 }
 
@@ -92,6 +98,8 @@ func get[T any](ctx context.Context, c *Client, path string, query url.Values) (
 
 // ask asks, and reads JSON. The error is an *Error where the console answered no.
 func ask[T any](ctx context.Context, c *Client, a asking) (v T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	err = c.open(ctx, a, func(resp *http.Response) error {
 		if resp.StatusCode == http.StatusNoContent {
 			return nil

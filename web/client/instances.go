@@ -63,6 +63,8 @@ func (c *Client) Orders(ctx context.Context, id string) (api.Orders, error) {
 // Log is what an instance sent for an order of its log: text that may hold anything. The
 // error is an *Error with status 404 until it came.
 func (c *Client) Log(ctx context.Context, id, order string) (text []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	ask := asking{method: http.MethodGet, path: instance(id) + "/logs/" + url.PathEscape(order), again: true}
 	err = c.open(ctx, ask, func(resp *http.Response) (err error) {
 		text, err = readAll(resp.Body, mostAnswer)

@@ -77,12 +77,17 @@ func Forget(file string) error {
 	return nil
 }
 
-// FindLogin is whom to ask, by the environment and the file. The error is ErrNoLogin
-// where neither says so.
-func FindLogin(file string, getenv func(string) string) (Login, error) {
+// FindLogin is whom to ask, by the environment and the file of one's login, which is
+// not looked for where the environment says enough. The error is ErrNoLogin where
+// neither does.
+func FindLogin(getenv func(string) string) (Login, error) {
 	url, token, pin := getenv(EnvConsole), getenv(EnvToken), getenv(EnvPin)
 	if url != "" && token != "" {
 		return Login{URL: url, Token: token, Pin: pin}, nil
+	}
+	file, err := LoginFile()
+	if err != nil {
+		return Login{}, err
 	}
 	kept, err := ReadLogin(file)
 	if err != nil {

@@ -10,7 +10,11 @@ import (
 
 // TestFindLogin: a token that is kept goes to its own console, whatever else is said.
 func TestFindLogin(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "popup", "login.json")
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	file, err := LoginFile()
+	if err != nil {
+		t.Fatal(err)
+	}
 	kept := Login{URL: "https://a.example", Token: "kept", Pin: "pin"}
 	for name, test := range map[string]struct {
 		env  map[string]string
@@ -37,13 +41,28 @@ func TestFindLogin(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got, err := FindLogin(file, func(name string) string { return test.env[name] })
+		got, err := FindLogin(func(name string) string { return test.env[name] })
 		if got != test.want || (err != nil) != (test.says != "") || err != nil && !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "kept") {
 			t.Errorf("%s: the error tells the token: %v", name, err)
 		}
+	}
+}
+
+// TestNoHomeIsNeeded where the environment says who asks.
+func TestNoHomeIsNeeded(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", "")
+	t.Setenv("HOME", "")
+	env := map[string]string{EnvConsole: "https://a.example", EnvToken: "t"}
+	getenv := func(name string) string { return env[name] }
+	if got, err := FindLogin(getenv); err != nil || got.Token != "t" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	clear(env)
+	if _, err := FindLogin(getenv); err == nil || !strings.Contains(err.Error(), "find your settings") {
+		t.Error(err)
 	}
 }
 
