@@ -177,7 +177,7 @@ func (k *killing) acknowledged(t *testing.T, line string) {
 func (k *killing) round(t *testing.T, after time.Duration) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledConsole$")
-	cmd.Env = append(os.Environ(), killFolder+"="+k.dir)
+	cmd.Env = append(os.Environ(), killFolder+"="+k.dir, "TMPDIR="+k.dir) // what it leaves goes with the rest
 	var says strings.Builder
 	cmd.Stderr = &says
 	in, err := cmd.StdinPipe()
