@@ -19,7 +19,6 @@ type fleet struct {
 	all    []*instance
 	period time.Duration
 	rate   atomic.Int64 // of a thousand reports so many have news
-	atOnce atomic.Int64
 
 	mu    sync.Mutex // guards what follows
 	tally tally
