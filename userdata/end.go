@@ -56,9 +56,13 @@ func end(life apps.Lifetime, o Overrides) (*wire.End, error) {
 // length of time like 7d), in now's zone. It returns it as a plan holds it, and the
 // moment from which it is over.
 func ParseUntil(until string, now time.Time) (written string, over time.Time, err error) {
-	if t, err := time.ParseInLocation(dateForm, until, now.Location()); err == nil {
-		y, m, d := t.Date()
-		return until, time.Date(y, m, d+1, 0, 0, 0, 0, now.Location()), nil
+	if day, err := time.Parse(dateForm, until); err == nil { // in no zone: its midnight may not be there
+		y, m, d := day.Date()
+		over := time.Date(y, m, d+1, 0, 0, 0, 0, now.Location())
+		if over.Day() == d { // clocks are set forward over that midnight
+			_, over = over.ZoneBounds()
+		}
+		return until, over, nil
 	}
 	for _, form := range []string{minuteForm, "2006-01-02 15:04"} {
 		if t, err := time.ParseInLocation(form, until, now.Location()); err == nil {

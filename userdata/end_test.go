@@ -1,6 +1,7 @@
 package userdata
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,18 @@ func TestEnds(t *testing.T) {
 	}
 	if got, err := end(apps.Lifetime{DefaultTTL: 1}, Overrides{}); got != nil || err != nil {
 		t.Errorf("without a now: %v, %v; want no end", got, err)
+	}
+}
+
+// A day ends when the next begins, also where clocks are set forward over that midnight.
+func TestDayEndsWithoutMidnight(t *testing.T) {
+	for name, want := range map[string]string{"Africa/Cairo 2026-04-23": "2026-04-23T22:00:00Z", "America/Havana 2026-03-07": "2026-03-08T05:00:00Z", "America/Santiago 2026-09-05": "2026-09-06T04:00:00Z",
+		"America/Havana 2026-03-08": "2026-03-09T04:00:00Z"} {
+		place, day, _ := strings.Cut(name, " ")
+		_, over, err := ParseUntil(day, time.Date(2026, 1, 1, 0, 0, 0, 0, zone(t, place)))
+		if got := over.UTC().Format(time.RFC3339); err != nil || got != want {
+			t.Errorf("%s: %s, %v; want %s", name, got, err, want)
+		}
 	}
 }
 
