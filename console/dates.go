@@ -143,8 +143,8 @@ func parseDate(text string, now time.Time) (at string, moment time.Time, err err
 // parseDay is parseDate for what begins then: a date means its beginning.
 func parseDay(text string, now time.Time) (at string, moment time.Time, err error) {
 	at, moment, err = parseDate(text, now)
-	if day, dayErr := time.ParseInLocation(time.DateOnly, at, now.Location()); err == nil && dayErr == nil {
-		moment = day
+	if day, dayErr := time.Parse(time.DateOnly, at); err == nil && dayErr == nil { // it begins when the one before ends
+		_, moment, err = userdata.ParseUntil(day.AddDate(0, 0, -1).Format(time.DateOnly), now)
 	}
 	return at, moment, err
 }
@@ -174,7 +174,7 @@ func (e Event) until(now time.Time) string {
 		zone = time.UTC
 	}
 	last, form := e.EndsAt.In(zone), "2 January"
-	if day, err := time.ParseInLocation(time.DateOnly, e.End, zone); err == nil {
+	if day, err := time.Parse(time.DateOnly, e.End); err == nil {
 		last = day // the last day of it
 		if last.Year() != now.In(zone).Year() {
 			form += " 2006"

@@ -18,6 +18,7 @@ func TestDates(t *testing.T) {
 		}
 		return time.Date(2026, month, day, hour, minute, 0, 0, zone)
 	}
+	santiago := time.Date(2026, 9, 6, 4, 0, 0, 0, time.UTC) // when 6 September begins there, at 01:00
 	life := func(ttl, most time.Duration) apps.Lifetime {
 		return apps.Lifetime{DefaultTTL: apps.Duration(ttl), MaxTTL: apps.Duration(most)}
 	}
@@ -40,6 +41,8 @@ func TestDates(t *testing.T) {
 		"short":           {dates{End: "5m"}, time.Time{}, aDay.Add(270 * time.Second), aDay.Add(5 * time.Minute), "1 May 12:05"},
 		"a start": {dates{Start: "2026-05-10", Freeze: "2026-05-30", End: "2026-05-31", Zone: "Europe/Berlin"},
 			berlin(5, 10, 0, 0), berlin(5, 30, 0, 0), berlin(6, 1, 0, 0), "31 May"},
+		"no midnight": {dates{Start: "2026-09-06", End: "2026-09-06", Zone: "America/Santiago"},
+			santiago, santiago.Add(23*time.Hour - 10*time.Minute), santiago.Add(23 * time.Hour), "6 September"},
 		"a start today": {dates{Start: "2026-05-01", End: "2026-05-31"}, time.Time{}, time.Date(2026, 5, 31, 23, 50, 0, 0, time.UTC), time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), "31 May"},
 		"under way":     {dates{End: "2026-05-02", Begun: aDay.Add(-300 * day), Start: "2026-01-01"}, time.Time{}, time.Date(2026, 5, 2, 23, 50, 0, 0, time.UTC), time.Date(2026, 5, 3, 0, 0, 0, 0, time.UTC), "2 May"},
 	} {
