@@ -128,5 +128,6 @@ func ownersBeside(tx Tx, id string) (n int, err error) {
 	return n, err
 }
 
-// sameEmail says whether two addresses are one person's: providers tell them in their own way.
-func sameEmail(a, b string) bool { return a != "" && strings.EqualFold(a, b) }
+// sameEmail says whether two addresses are one person's: providers tell them in their own
+// way. One with a letter that only looks like another's in upper case is longer.
+func sameEmail(a, b string) bool { return a != "" && len(a) == len(b) && strings.EqualFold(a, b) }

@@ -223,6 +223,7 @@ func (s *readsCounted) View(ctx context.Context, fn func(Tx) error) error {
 func TestSignInAs(t *testing.T) {
 	c, s := claimed(t)
 	otto, link := c.add(t, NewPerson{Name: "otto", Email: "Otto@example.org"})
+	c.add(t, NewPerson{Name: "kim", Email: "kim@example.org"})
 	vera, _ := c.add(t, NewPerson{Name: "vera", Email: "vera@example.org", Password: aPassword})
 	const issuer = "https://accounts.example.org"
 	for name, i := range map[string]Identity{
@@ -230,6 +231,7 @@ func TestSignInAs(t *testing.T) {
 		"no email":                   {issuer, "77", "", "Otto"},
 		"an owner's email":           {issuer, "77", "olga@example.org", "Olga"},
 		"that of who has a password": {issuer, "77", "vera@example.org", "Vera"},
+		"one that only looks alike":  {issuer, "77", "\u212aim@example.org", "Kim"},
 		"no subject":                 {issuer, "", "otto@example.org", "Otto"},
 		"no issuer":                  {"", "77", "otto@example.org", "Otto"},
 	} {
