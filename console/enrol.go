@@ -141,6 +141,9 @@ func (c *Console) enrolKey(ctx context.Context, e wire.Enrolment, s Signature) (
 	if err := c.fleet.catchUp(ctx); err != nil {
 		return d, nil, err
 	}
+	if _, known := c.fleet.instance(e.Instance); !known { // nobody waits for what anybody may send
+		return d, nil, notKnown()
+	}
 	complain := c.fleet.complains(e.Instance)
 	err = c.store.Update(ctx, func(tx Tx) error {
 		refused = nil

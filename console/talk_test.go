@@ -63,15 +63,20 @@ func TestEnrol(t *testing.T) {
 }
 
 func TestEnrolRefuses(t *testing.T) {
-	c := newConsole(t, withKeys(t))
+	var store *countingStore
+	c := newConsole(t, withKeys(t), counting(&store))
 	_, machines := party(t, c, "fair", "otto", 2)
 	m, over := machines[0], machines[1]
 	good := wire.Enrolment{Version: 1, Instance: m.id, Token: m.token, Key: m.key.Public().(ed25519.PublicKey)}
 	unknown := *m
 	unknown.id = "fair-abc-9"
 	var busy *BusyError
+	before := store.updates.Load()
 	if _, err := unknown.enrol(t); !errors.As(err, &busy) || busy.After != 5*time.Second {
 		t.Errorf("one that is not known yet: %v", err)
+	}
+	if store.updates.Load() != before {
+		t.Error("anybody who asks for what there is not keeps others from writing")
 	}
 	c.write(t, func(tx Tx) error {
 		i, err := get[Instance](tx, over.id)
