@@ -75,7 +75,7 @@ func span(d time.Duration) string {
 // endOf says when an event is over: a day ends at its 24:00.
 func endOf(e console.Event) string {
 	zone := zoneOf(e.Zone)
-	if day, err := time.ParseInLocation(time.DateOnly, e.End, zone); err == nil {
+	if day, err := time.Parse(time.DateOnly, e.End); err == nil {
 		return day.Format("2 January 2006") + ", 24:00" + zoneSuffix(zone)
 	}
 	return e.EndsAt.In(zone).Format(pageTime) + zoneSuffix(zone)
@@ -84,7 +84,7 @@ func endOf(e console.Event) string {
 // lastDay is the last day of an event, there.
 func lastDay(e console.Event) time.Time {
 	zone := zoneOf(e.Zone)
-	if day, err := time.ParseInLocation(time.DateOnly, e.End, zone); err == nil {
+	if day, err := time.Parse(time.DateOnly, e.End); err == nil {
 		return day
 	}
 	return e.EndsAt.In(zone)

@@ -192,3 +192,11 @@ func writePreview(t *testing.T) {
 		}
 	}
 }
+
+// TestDayThatHasNoMidnight: where clocks are set forward at midnight, a day is still that day.
+func TestDayThatHasNoMidnight(t *testing.T) {
+	e := console.Event{End: "2026-09-06", Zone: "America/Santiago"}
+	if got := endOf(e); !strings.HasPrefix(got, "6 September 2026, 24:00") || lastDay(e).Day() != 6 {
+		t.Errorf("it ends %s; its last day is %s", got, lastDay(e))
+	}
+}
