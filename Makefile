@@ -57,8 +57,9 @@ fuzz: ## every fuzz target for FUZZTIME
 	  done; \
 	done
 
-torture: tools-test ## kills and full disks at N system calls of each kind, and N random kills: make torture N=1000
+torture: tools-test ## kills and full disks at N system calls of each kind, and N random kills, and of a console KILLS: make torture N=1000 KILLS=100
 	N=$(or $(N),1000) CGO_ENABLED=1 $(GO) test -race -timeout 120m -count 1 -v -run 'Torture|TestKill' ./datasync ./e2e/appliance
+	KILLS=$(or $(KILLS),100) $(GO) test -timeout 60m -count 1 -v -run '^TestKill$$' ./e2e/console
 
 golden: ## rewrite golden files, the JSON Schema and the sample; read the diff before committing it
 	$(GO) test ./userdata ./apps -update
