@@ -173,8 +173,9 @@ func (k *killing) acknowledged(t *testing.T, line string) {
 	k.doing = k.doing[1:]
 }
 
-// round starts a console and kills it after a while.
-func (k *killing) round(t *testing.T, after time.Duration) {
+// round starts a console and kills it a while after it was started, or was ready: how
+// long it takes from the one to the other is the machine's business.
+func (k *killing) round(t *testing.T, after time.Duration, ready bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledConsole$")
 	cmd.Env = append(os.Environ(), killFolder+"="+k.dir, "TMPDIR="+k.dir) // what it leaves goes with the rest
@@ -193,6 +194,9 @@ func (k *killing) round(t *testing.T, after time.Duration) {
 	}
 	kill := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
 	defer kill.Stop()
+	if ready {
+		kill.Reset(time.Minute)
+	}
 	lines := bufio.NewReader(out)
 	for {
 		line, err := lines.ReadString('\n')
@@ -201,6 +205,8 @@ func (k *killing) round(t *testing.T, after time.Duration) {
 		}
 		if line != "ready\n" {
 			k.acknowledged(t, line)
+		} else if ready {
+			kill.Reset(after)
 		}
 		if _, err := io.WriteString(in, k.next()+"\n"); err != nil {
 			break
@@ -211,6 +217,11 @@ func (k *killing) round(t *testing.T, after time.Duration) {
 	}
 }
 
+// tells says whether enough came through to tell anything.
+func (k *killing) tells(rounds int) bool {
+	return len(k.launched) >= rounds/3 && (rounds < 15 || len(k.ended) > 0)
+}
+
 // TestKill kills a console at random moments while it launches and ends. Whatever it
 // acknowledged is there afterwards, and each instance that is wanted has one machine.
 func TestKill(t *testing.T) {
@@ -219,16 +230,16 @@ func TestKill(t *testing.T) {
 		rounds = n
 	}
 	k := &killing{dir: t.TempDir(), launched: map[string][]string{}, ended: map[string]bool{}}
-	for range rounds {
-		k.round(t, 50*time.Millisecond+rand.N(900*time.Millisecond))
+	for n := 0; n < rounds || !k.tells(rounds); n++ {
+		if n > 10*rounds {
+			t.Fatalf("only %d launches and %d ends came through; that tells nothing", len(k.launched), len(k.ended))
+		}
+		k.round(t, 50*time.Millisecond+rand.N(900*time.Millisecond), n%3 > 0)
 	}
 	c, cloud := consoleIn(t, k.dir)
 	l := &living{c, newReconciler(c.Console)}
 	l.settle(t)
 	t.Logf("%d kills: %d launches and %d ends acknowledged", rounds, len(k.launched), len(k.ended))
-	if len(k.launched) < rounds/3 || rounds >= 15 && len(k.ended) == 0 {
-		t.Fatalf("only %d launches and %d ends came through; that tells nothing", len(k.launched), len(k.ended))
-	}
 	k.checkAcknowledged(t, c)
 	checkMachines(t, c, cloud)
 	if err := VerifyAudit(t.Context(), c.store); err != nil {
