@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 )
 
@@ -185,6 +186,9 @@ func (r *reconciler) stranger(ctx context.Context, cloud string, m Machine) erro
 // gone finds the instances whose machine a cloud does not list any more, of those that
 // it did not list.
 func (r *reconciler) gone(ctx context.Context, cloud string, unlisted map[string]place, asked time.Time) error {
+	r.mu.Lock()
+	maps.DeleteFunc(r.missing, func(id string, _ time.Time) bool { _, may := unlisted[id]; return !may }) // it is over by now
+	r.mu.Unlock()
 	var wrong []error
 	for id, p := range unlisted {
 		if p.Cloud != cloud || p.State == InstanceLaunching || p.Launched.IsZero() || !p.Launched.Before(asked) {

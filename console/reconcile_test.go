@@ -302,6 +302,23 @@ func TestPauses(t *testing.T) {
 	checkState(t, "the longest", last, longestPause)
 }
 
+// TestMissingIsForgotten: what was not listed once, since its machine was just taken away,
+// does not have the clouds asked more often for ever.
+func TestMissingIsForgotten(t *testing.T) {
+	l := newLiving(t)
+	e, all := l.launched(t, fair(AppRequest{App: "notice"}))
+	l.cloud.change(func(f *fakeCloud) { clear(f.machines) })
+	l.polls(t, 1)
+	if _, err := l.EndEvent(t.Context(), anOwner, e.ID, e.Name); err != nil {
+		t.Fatal(err)
+	}
+	l.settle(t)
+	l.polls(t, 1)
+	if state := stored[Instance](t, l.testConsole, all[0].ID).State; len(l.reconciler.missing) != 0 || !state.Over() {
+		t.Errorf("it is %s, and still looked for: %v", state, l.reconciler.missing)
+	}
+}
+
 // TestEventsDoNotWaitForClouds: a cloud that hangs keeps no event from being frozen in time.
 func TestEventsDoNotWaitForClouds(t *testing.T) {
 	l := newLiving(t)
