@@ -50,7 +50,7 @@ func (c *Console) Instances(ctx context.Context, a Actor, q InstanceQuery) (Inst
 	f, now := c.fleet, c.now()
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	page := InstancePage{Counts: map[string]int{}}
+	page, words := InstancePage{Counts: map[string]int{}}, strings.Fields(strings.ToLower(q.Text))
 	var found []row
 	for event, members := range f.byEvent {
 		if q.Uncounted && q.Event != "" && q.Event != event || authorise(a, See, f.events[event].target()) != nil || f.events[event].ID == "" {
@@ -59,7 +59,7 @@ func (c *Console) Instances(ctx context.Context, a Actor, q InstanceQuery) (Inst
 		for _, m := range members {
 			health, _ := f.health(m, now)
 			page.Counts[health]++
-			if f.matches(q, m, health) {
+			if f.matches(q, words, m, health) {
 				found = append(found, row{m, order.key(f, m, health, now)})
 			}
 		}
@@ -106,23 +106,26 @@ func (q InstanceQuery) parse() (ordering, error) {
 	return o, w.err()
 }
 
-// matches says whether a member is one that q is after. f.mu is held.
-func (f *fleet) matches(q InstanceQuery, m *member, health string) bool {
+// matches says whether a member is one that q is after, words being those of its Text in
+// small letters. f.mu is held.
+func (f *fleet) matches(q InstanceQuery, words []string, m *member, health string) bool {
 	if q.Event != "" && m.Event != q.Event || q.Cloud != "" && m.Cloud != q.Cloud || q.Health != "" && health != q.Health ||
 		q.App != "" && f.deployments[m.Deployment].app != q.App {
 		return false
 	}
-	if q.Text == "" {
+	if len(words) == 0 {
 		return true
 	}
 	e, d := f.events[m.Event], f.deployments[m.Deployment]
-	in := []string{m.ID, d.title, d.app, e.Name, e.Title, m.Address}
+	in := [...]string{m.ID, d.title, d.app, e.Name, e.Title, m.Address, "", ""}
 	if m.last != nil && m.last.Serving != nil {
-		in = append(in, m.last.Serving.Release, m.last.Serving.Revision)
+		in[6], in[7] = m.last.Serving.Release, m.last.Serving.Revision
 	}
-	text := strings.ToLower(strings.Join(in, "\n"))
-	for word := range strings.FieldsSeq(strings.ToLower(q.Text)) {
-		if !strings.Contains(text, word) {
+	for i := range in {
+		in[i] = strings.ToLower(in[i]) // most are, and cost nothing
+	}
+	for _, word := range words {
+		if !slices.ContainsFunc(in[:], func(text string) bool { return strings.Contains(text, word) }) {
 			return false
 		}
 	}
