@@ -70,7 +70,7 @@ func (r *tour) picture(b *tab, name string, phone bool) {
 		b.must(err)
 		b.must(chromedp.Do(b.ctx, chromedp.EmulateViewport(360, height, chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait)))
 	}
-	whole, quality := true, int64(70)
+	whole, quality := true, int64(60)
 	shot, err := chromedp.Call(b.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: page.CaptureScreenshotFormatWebp, Quality: &quality, CaptureBeyondViewport: &whole})
 	b.must(err)
 	if len(shot.Data) > mostPicture {
