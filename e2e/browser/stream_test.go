@@ -3,6 +3,7 @@
 package browser
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -55,14 +56,18 @@ func (b *tab) stays(do func()) {
 	}
 }
 
-// streamsEnded counts the streams that the console has seen end.
-func (s *site) streamsEnded() int {
-	s.t.Helper()
-	body, err := os.ReadFile(s.log())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return strings.Count(string(body), "path=/api/v1/stream")
+// streamsLeft waits until so many of the streams that the tab asked for are open at the
+// console, which logs each when it has ended. No other tab may have had one.
+func (b *tab) streamsLeft(s *site, n int) {
+	b.t.Helper()
+	b.until(fmt.Sprintf("have %d streams", n), func() (bool, string) {
+		body, err := os.ReadFile(s.log())
+		b.must(err)
+		ended := strings.Count(string(body), "path=/api/v1/stream")
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.streams > 0 && b.streams-ended == n, fmt.Sprintf("%d were asked for, and %d have ended", b.streams, ended)
+	})
 }
 
 // TestBrowserLeavesStreamsOfHiddenTabs: a tab that nobody looks at keeps no stream, and
@@ -76,13 +81,13 @@ func TestBrowserLeavesStreamsOfHiddenTabs(t *testing.T) {
 	b.come(s.url + "/events/" + eventName)
 	_, err := chromedp.Call(b.ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{})
 	b.must(err)
-	before := s.streamsEnded()
+	b.streamsLeft(s, 1) // this page's; those of the pages before it have ended
 	b.hide(browser.WindowStateMinimized)
 	b.until("a tab in a window that is put away is hidden", func() (bool, string) {
 		hidden, err := ask[bool](b, "document.hidden")
 		return err == nil && hidden, "it is not"
 	})
-	b.until("its stream ends", func() (bool, string) { return s.streamsEnded() > before, "the console has seen no stream end" })
+	b.streamsLeft(s, 0)
 	organiser := newTab(t, look{})
 	organiser.signIn(s)
 	organiser.come(s.url + "/events/" + eventName)

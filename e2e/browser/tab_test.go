@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -36,6 +37,7 @@ type tab struct {
 	mu      sync.Mutex
 	faults  []string
 	excused []string
+	streams int // that its pages have asked for
 }
 
 func newTab(t *testing.T, l look) *tab {
@@ -52,6 +54,8 @@ func newTab(t *testing.T, l look) *tab {
 	b.must(chromedp.Do(ctx, window(l.phone)))
 	b.theme(false)
 	_, err := chromedp.Call(ctx, log.Enable, struct{}{})
+	b.must(err)
+	_, err = chromedp.Call(ctx, network.Enable, network.EnableParams{})
 	b.must(err)
 	_, err = chromedp.Call(ctx, runtime.Enable, struct{}{})
 	b.must(err)
@@ -92,6 +96,12 @@ func (b *tab) hear(event any) {
 			for _, arg := range e.Args {
 				fault += " " + string(arg.Value) + arg.Description
 			}
+		}
+	case *network.EventRequestWillBeSent:
+		if e.Type == network.ResourceTypeEventSource {
+			b.mu.Lock()
+			b.streams++
+			b.mu.Unlock()
 		}
 	case *log.EventEntryAdded:
 		if e.Entry.Level == log.EntryLevelError || e.Entry.Source == log.EntrySourceSecurity {
