@@ -189,17 +189,28 @@ func (c *Console) Archives(ctx context.Context, a Actor, event string) (all []Ar
 	return all, err
 }
 
+// archivesOf looks at the instances alone whose app keeps something: they are few, and an
+// event may have thousands of others.
 func archivesOf(tx Tx, event string) (all []Archive, err error) {
-	instances, err := instancesOf(tx, event)
+	deployments, err := list[Deployment](tx, Query{Parent: event})
 	if err != nil {
 		return nil, err
 	}
-	for _, i := range instances {
-		some, err := list[Archive](tx, Query{Parent: i.ID})
+	for _, d := range deployments {
+		if !d.HasState() {
+			continue
+		}
+		instances, err := list[Instance](tx, Query{Parent: d.ID})
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, some...)
+		for _, i := range instances {
+			some, err := list[Archive](tx, Query{Parent: i.ID})
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, some...)
+		}
 	}
 	return all, nil
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"popup/apps"
 	"popup/internal/wire"
 )
 
@@ -49,6 +50,7 @@ func party(t testing.TB, c *testConsole, name, owner string, machines int) (Even
 		EndsAt: aDay.AddDate(0, 0, 30), FreezesAt: aDay.AddDate(0, 0, 30).Add(-10 * time.Minute), Created: aDay}
 	d := Deployment{ID: "dep-" + name, Event: e.ID, Title: "Wall of " + name, App: "photo-wall", Cloud: "local", Count: machines, Created: aDay,
 		Settings: map[string]string{"TITLE": "Hello"}, SecretNames: []string{"PASSWORD"}}
+	d.Plan.Manifest.State = &apps.State{}
 	var err error
 	if d.Secrets, err = c.sealSecrets(d.ID, map[string]string{"PASSWORD": "hush"}); err != nil {
 		t.Fatal(err)

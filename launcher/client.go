@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"syscall"
 )
 
@@ -92,11 +93,15 @@ func (c *Client) do(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("connect to %s: %w", c.socket, ErrNotRunning)
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), strings.Contains(err.Error(), closedIdle):
 		return nil, fmt.Errorf("ask popup: it closed the connection; it is stopping, or it is another user's: %s", whoMayAsk)
 	}
 	return nil, notOurs(fmt.Errorf("ask popup: %w", err))
 }
+
+// closedIdle is what net/http says of a connection that was closed before anything was
+// asked on it; it has no name for it.
+const closedIdle = "server closed idle connection"
 
 // whoMayAsk says what to try.
 const whoMayAsk = "only root and the user that runs popup up may ask; try sudo"
