@@ -48,6 +48,7 @@ type ListenOptions struct {
 type Listening struct {
 	net.Listener        // of TLS, where there is any
 	URL          string // without a / at its end
+	Host         string // the IP address of this machine that it answers on, one of them where it is all
 	Pin          string // of the certificate, where it is the console's own; else empty
 	closers      []func() error
 }
@@ -77,14 +78,17 @@ func Listen(ctx context.Context, o ListenOptions) (_ *Listening, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w; give another address with --listen", o.Addr, err)
 	}
-	l := &Listening{Listener: listener}
+	at := listener.Addr().(*net.TCPAddr)
+	l := &Listening{Listener: listener, Host: at.IP.String()}
+	if at.IP.IsUnspecified() {
+		l.Host = firstAddress("127.0.0.1")
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, l.Close())
 		}
 	}()
-	at := listener.Addr().(*net.TCPAddr)
-	scheme, host := "https", at.IP.String()
+	scheme, host := "https", l.Host
 	var config *tls.Config
 	switch {
 	case len(o.Domains) > 0:
@@ -96,9 +100,6 @@ func Listen(ctx context.Context, o ListenOptions) (_ *Listening, err error) {
 		scheme = "http"
 	default:
 		config, l.Pin, err = o.own(at)
-		if at.IP.IsUnspecified() {
-			host = firstAddress(host)
-		}
 	}
 	if err != nil {
 		return nil, err

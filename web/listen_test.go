@@ -47,8 +47,8 @@ func shake(t *testing.T, l *Listening) *tls.ConnectionState {
 // TestListenHere: on this machine alone it is plain http.
 func TestListenHere(t *testing.T) {
 	l := opened(t, ListenOptions{Addr: "127.0.0.1:0", Dir: t.TempDir()})
-	if l.URL != "http://"+l.Addr().String() || l.Pin != "" {
-		t.Errorf("it is reached at %s with the pin %q", l.URL, l.Pin)
+	if l.URL != "http://"+l.Addr().String() || l.Pin != "" || l.Host != "127.0.0.1" {
+		t.Errorf("it is reached at %s with the pin %q, on %s", l.URL, l.Pin, l.Host)
 	}
 	proxied := opened(t, ListenOptions{Addr: "127.0.0.1:0", URL: "https://console.example.org", Dir: t.TempDir()})
 	if proxied.URL != "https://console.example.org" {
@@ -63,6 +63,9 @@ func TestListenElsewhere(t *testing.T) {
 	first := opened(t, ListenOptions{Addr: "0.0.0.0:0", Dir: dir})
 	if !strings.HasPrefix(first.URL, "https://") || strings.Contains(first.URL, "0.0.0.0") {
 		t.Errorf("it is reached at %s", first.URL)
+	}
+	if ip := net.ParseIP(first.Host); ip == nil || ip.IsUnspecified() {
+		t.Errorf("nobody reaches what listens on %s", first.Host)
 	}
 	state := shake(t, first)
 	cert := state.PeerCertificates[0]

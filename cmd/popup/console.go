@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +65,7 @@ stop (Ctrl-C, or TERM) it answers what is asked right now, for at most 10 s.`,
 	flags.StringVar(&f.listen.CertFile, "cert", "", "`FILE` with the certificate to use, and its chain, as PEM")
 	flags.StringVar(&f.listen.KeyFile, "key", "", "`FILE` with its private key, as PEM")
 	flags.StringVar(&f.catalogue, "catalogue", "", "folder or repository URL[#REF] of the apps that are offered (default those that ship with popup)")
-	flags.StringVar(&f.localHost, "local-host", "", "address of this machine that apps listen on (default 127.0.0.2, apart from the console for the sake of its cookies)")
+	flags.StringVar(&f.localHost, "local-host", "", "address of this machine that apps listen on (default that of --listen; for a loopback one 127.0.0.2, where they get none of its cookies)")
 	flags.BoolVar(&f.allowPrivate, "allow-private-addresses", false, "fetch apps also from this machine and from private networks")
 	flags.BoolVar(&f.allowUnconfined, "allow-unconfined", false, "launch anybody's app here also where the kernel cannot confine it")
 	flags.StringVar(&f.oidc.Issuer, "oidc-issuer", "", "`URL` of an OpenID provider that people may sign in with")
@@ -109,7 +110,7 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 		return usageError{err}
 	}
 	defer func() { err = errors.Join(err, listening.Close()) }()
-	cloud, err := local.Open(local.Options{Dir: at.instances(), Host: f.appsHost(), AllowUnconfined: f.allowUnconfined, Log: log})
+	cloud, err := local.Open(local.Options{Dir: at.instances(), Host: f.appsHost(listening.Host), AllowUnconfined: f.allowUnconfined, Log: log})
 	if err != nil {
 		return err
 	}
@@ -155,17 +156,18 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 		func(ctx context.Context) error { return web.ServeControl(ctx, control, c) })
 }
 
-// appsHost is the address of this machine that apps listen on. A browser hands a host's
-// cookies to all of its ports: apps get a loopback address of their own where the
-// system has one, so that none is handed the console's.
-func (f consoleFlags) appsHost() string {
+// appsHost is the address of this machine that apps listen on: who reaches the console
+// reaches them. A browser hands a host's cookies to all of its ports, so that beside a
+// console of this machine alone they get a loopback address of their own, where the
+// system has one. Elsewhere its cookies go by https only, and apps are http.
+func (f consoleFlags) appsHost(console string) string {
 	const apart = "127.0.0.2"
-	if f.localHost != "" {
-		return f.localHost
+	if ip := net.ParseIP(console); f.localHost != "" || ip == nil || !ip.IsLoopback() {
+		return cmp.Or(f.localHost, console)
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(apart, "0"))
 	if err != nil {
-		return "" // cloud/local knows one
+		return console
 	}
 	_ = listener.Close() // nobody connected
 	return apart
