@@ -120,13 +120,14 @@ func TestContainerEnds(t *testing.T) {
 	files := map[string][]byte{"/etc/cloud/templates/hosts.debian.tmpl": fmt.Appendf(nil,
 		"## template:jinja\n127.0.0.1 localhost\n127.0.1.1 {{hostname}}\n%s %s\n", link.HostAddr(), other)}
 	dataURL := strings.Replace(s.dataURL(), link.HostAddr().String(), other, 1)
-	userData := s.userData("--data", dataURL, "--until", "1m")
+	image(t) // made before the time begins to run: without a cache that takes a minute
+	userData := s.userData("--data", dataURL, "--until", "90s")
 	g := launch(t, "ends", link, s, userData, files)
 	page(t, g.url()+"/data/notices.txt", "# Fair", time.Minute)
 	select {
 	case <-g.Done():
 	case <-time.After(4 * time.Minute):
-		t.Fatalf("the end was in a minute, and after %v the machine runs: %+v", time.Since(g.started), g.status().End)
+		t.Fatalf("the end was in 90 s, and after %v the machine runs: %+v", time.Since(g.started), g.status().End)
 	}
 	if state, err := g.State(); state != machine.PoweredOff || err != nil {
 		t.Errorf("after its end the machine is %s (%v), it was to turn itself off", state, err)
