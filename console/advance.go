@@ -80,14 +80,23 @@ func (c *Console) advance(tx Tx, e *Event) error {
 
 func (c *Console) advanceOnce(tx Tx, e *Event) (on bool, err error) {
 	now := c.now()
+	over := !e.State.Over() && !e.EndsAt.After(now)
+	if !e.State.Over() {
+		e.Stuck = ""
+	}
+	if over {
+		e.Stuck = c.clock.doubt()
+	}
 	switch {
-	case !e.State.Over() && !e.EndsAt.After(now):
+	case over && e.Stuck == "":
 		o := Operation{ID: newID(16), Verb: verbEnd, By: System.ID, Created: now}
 		return true, errors.Join(c.end(tx, e, &o), c.audit(tx, System, verbEnd, "event/"+e.ID, "ended "+e.Name+": its end has come"))
-	case e.State == EventScheduled && !e.StartsAt.After(now):
-		return true, c.open(tx, e)
 	case e.State == EventOpen && e.Held == "" && !e.FreezesAt.After(now):
 		return true, c.turn(tx, e, stepFreeze)
+	case over: // its end is in doubt: it is neither opened nor reminded of
+		return false, nil
+	case e.State == EventScheduled && !e.StartsAt.After(now):
+		return true, c.open(tx, e)
 	case e.State == EventFrozen && e.Held == "" && e.FreezesAt.After(now): // it was extended
 		return true, c.turn(tx, e, stepThaw)
 	}
@@ -188,6 +197,9 @@ func (e Event) nextDue() (due time.Time) {
 	}
 	if len(e.Messages) > 0 { // they are told in order
 		at(e.Messages[0].Due)
+	}
+	if e.doubted() {
+		at(e.Created) // again and again: a clock that is set back is not waited for
 	}
 	switch e.State {
 	case EventArchived:

@@ -47,6 +47,7 @@ type Console struct {
 	store Store
 	log   *slog.Logger
 	now   func() time.Time
+	clock *clock
 	fleet *fleet
 	door  *door
 	wake  chan struct{} // holds one when the reconciler has something to look at
@@ -57,6 +58,7 @@ func New(ctx context.Context, opts Options) (*Console, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	uptime := uptimeBy(opts.Now)
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -69,7 +71,7 @@ func New(ctx context.Context, opts Options) (*Console, error) {
 	if opts.Clouds[opts.Cloud] == nil {
 		return nil, fmt.Errorf("open the console: there is no cloud %q", opts.Cloud)
 	}
-	c := &Console{opts: opts, store: opts.Store, log: opts.Log, now: opts.Now, wake: make(chan struct{}, 1), door: newDoor()}
+	c := &Console{opts: opts, store: opts.Store, log: opts.Log, now: opts.Now, wake: make(chan struct{}, 1), door: newDoor(), clock: newClock(opts.Now, uptime, opts.Log)}
 	fleet, err := newFleet(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open the console: %w", err)

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -84,6 +85,7 @@ func (r *reconciler) wait(ctx context.Context, changed <-chan struct{}, next tim
 // look does all that is due, and returns how long until something else is.
 func (r *reconciler) look(ctx context.Context) time.Duration {
 	r.full = false
+	r.c.clock.doubt() // a jump counts from when it was
 	next := r.pollClouds(ctx)
 	for _, kind := range []struct {
 		kind Kind
@@ -150,7 +152,9 @@ func (r *reconciler) start(ctx context.Context, what string, do func(context.Con
 		delete(r.busy, what)
 		delete(r.after, what)
 		if err != nil && ctx.Err() == nil {
-			r.c.log.Error("reconcile", "what", what, "err", err)
+			if !errors.Is(err, errDoubted) { // that was said
+				r.c.log.Error("reconcile", "what", what, "err", err)
+			}
 			r.after[what] = r.c.now().Add(holdOff)
 		}
 		r.mu.Unlock()
@@ -184,7 +188,11 @@ func (r *reconciler) stepEvent(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	if e.State == EventArchived && !e.PurgeAt.IsZero() && !e.PurgeAt.After(r.c.now()) {
+	purges := e.State == EventArchived && !e.PurgeAt.IsZero() && !e.PurgeAt.After(r.c.now())
+	if e.doubted() || purges && r.c.clock.doubt() != "" {
+		return errDoubted
+	}
+	if purges {
 		_, err = r.c.purge(ctx, id)
 	}
 	return err
