@@ -203,7 +203,8 @@ func announce(ctx context.Context, stdout io.Writer, c *console.Console, url str
 	return err
 }
 
-// together runs all until ctx ends or one of them does, and waits for the others.
+// together runs all until ctx ends or one of them does, and waits for the others. To end
+// because one was told to is no error.
 func together(ctx context.Context, all ...func(context.Context) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -212,7 +213,9 @@ func together(ctx context.Context, all ...func(context.Context) error) error {
 	for i, run := range all {
 		wg.Go(func() {
 			defer stop()
-			errs[i] = run(ctx)
+			if errs[i] = run(ctx); ctx.Err() != nil && errors.Is(errs[i], ctx.Err()) {
+				errs[i] = nil
+			}
 		})
 	}
 	wg.Wait()

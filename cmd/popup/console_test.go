@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"net"
 	"testing"
 )
@@ -24,5 +26,19 @@ func TestAppsHost(t *testing.T) {
 		if got := (consoleFlags{localHost: c.given}).appsHost(c.console); got != c.want {
 			t.Errorf("beside a console on %s, with %q given, apps listen on %s, want %s", c.console, c.given, got, c.want)
 		}
+	}
+}
+
+// Told to stop, a console ends well; and where a part of it fails, the others end with it.
+func TestTogether(t *testing.T) {
+	waits := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := together(ctx, waits, waits); err != nil {
+		t.Errorf("told to stop: %v", err)
+	}
+	broken := errors.New("the listener broke")
+	if err := together(t.Context(), waits, func(context.Context) error { return broken }); !errors.Is(err, broken) || errors.Is(err, context.Canceled) {
+		t.Errorf("a part failed: %v", err)
 	}
 }
