@@ -1,18 +1,17 @@
 package web
 
 import (
-	"bytes"
 	"encoding/base64"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/gin-gonic/gin"
 
 	"popup/console"
+	"popup/internal/testutil"
 	"popup/web/api"
 )
 
@@ -166,7 +165,7 @@ func TestCookies(t *testing.T) {
 
 // TestLogKeepsNoSecret: what is in an address is not in the log.
 func TestLogKeepsNoSecret(t *testing.T) {
-	var log lockedBuffer
+	var log testutil.Buffer
 	s := newSite(t, func(o *Options) {
 		o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
@@ -180,26 +179,9 @@ func TestLogKeepsNoSecret(t *testing.T) {
 	}
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // TestPanicIsAnswered: one request's fault is no other's.
 func TestPanicIsAnswered(t *testing.T) {
-	var log lockedBuffer
+	var log testutil.Buffer
 	s := newSite(t, func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 	s.claim(t)
 	s.catalogue = nil // whoever asks for an app panics

@@ -215,7 +215,7 @@ func TestTryLeavesNothingBehind(t *testing.T) {
 	t.Setenv("TMPDIR", temp)
 	for name, shown := range map[string]string{"while it serves": "one for", "while it boots": ""} {
 		t.Run(name, func(t *testing.T) {
-			u := &up{t: t, log: &lockedBuffer{}, done: make(chan struct{})}
+			u := &up{t: t, log: &testutil.Buffer{}, done: make(chan struct{})}
 			u.run("try", app)
 			var pid string
 			if shown != "" {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"popup/internal/testutil"
 	"popup/internal/testutil/authority"
 )
 
@@ -85,7 +86,7 @@ func TestDomainIsServedOverHTTPS(t *testing.T) {
 	httpURL, httpsURL := fmt.Sprintf("http://fair.popup.example:%d/", plain), fmt.Sprintf("https://fair.popup.example:%d/", secure)
 
 	ca.SetDown(true)
-	u := &up{t: t, root: root, log: &lockedBuffer{}, done: make(chan struct{})}
+	u := &up{t: t, root: root, log: &testutil.Buffer{}, done: make(chan struct{})}
 	u.run("up", "--root", root, "--config", config)
 	u.await("/", "welcome")
 	u.until("the status tells the trouble", func() bool {
@@ -104,7 +105,7 @@ func TestDomainIsServedOverHTTPS(t *testing.T) {
 	}{{"authority up", 1}, {"restart", 0}} {
 		ca.SetDown(false)
 		before := ca.Requests("order-plz")
-		u = &up{t: t, root: root, log: &lockedBuffer{}, done: make(chan struct{})}
+		u = &up{t: t, root: root, log: &testutil.Buffer{}, done: make(chan struct{})}
 		u.run("up", "--root", root, "--config", config)
 		u.until(c.name+": https answers", func() bool {
 			status, body, _, err := visit(ca, httpsURL)

@@ -15,11 +15,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"popup/internal/testutil"
 	"popup/launcher"
 )
 
@@ -60,7 +60,7 @@ type up struct {
 	cmd  *exec.Cmd
 	root string
 	url  string
-	log  *lockedBuffer
+	log  *testutil.Buffer
 	done chan struct{}
 	as   *syscall.Credential // whom it runs as; nil: as the tests do
 }
@@ -69,7 +69,7 @@ type up struct {
 // test's end stops it.
 func startUp(t testing.TB, root string, args ...string) *up {
 	t.Helper()
-	u := &up{t: t, root: root, log: &lockedBuffer{}, done: make(chan struct{})}
+	u := &up{t: t, root: root, log: &testutil.Buffer{}, done: make(chan struct{})}
 	u.run(append([]string{"up", "--root", root, "--listen", "127.0.0.1:0"}, args...)...)
 	return u
 }
@@ -237,23 +237,3 @@ func writeFiles(t testing.TB, dir string, files map[string]string) string {
 	}
 	return dir
 }
-
-// lockedBuffer is written by the process and read by the test.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) Bytes() []byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return bytes.Clone(b.b.Bytes())
-}
-
-func (b *lockedBuffer) String() string { return string(b.Bytes()) }

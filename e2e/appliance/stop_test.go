@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"popup/internal/testutil"
 )
 
 // stubborn answers /slow after a minute, and does not end when it is asked to.
@@ -31,7 +33,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), H).serve
 func startTry(t *testing.T) (u *up, pids []string) {
 	t.Helper()
 	dir := writeFiles(t, t.TempDir(), map[string]string{"app.yaml": toyManifest + "state: {}\n", "server.py": stubborn})
-	u = &up{t: t, log: &lockedBuffer{}, done: make(chan struct{})}
+	u = &up{t: t, log: &testutil.Buffer{}, done: make(chan struct{})}
 	u.run("try", dir)
 	named := regexp.MustCompile(`(?m)^popup: the root is (\S+); popup status --root (\S+) tells`).FindStringSubmatch(u.log.String())
 	if named == nil || named[1] != named[2] {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"popup/internal/sandbox"
+	"popup/internal/testutil"
 )
 
 // nosy answers every request with what it could reach of popup's own.
@@ -45,7 +46,7 @@ serve:
 	for name, config := range map[string]string{"command": dir, "php": filepath.Dir(qaBoard)} {
 		t.Run(name, func(t *testing.T) {
 			root := tempRoot(t)
-			u := &up{t: t, root: root, log: &lockedBuffer{}, done: make(chan struct{})}
+			u := &up{t: t, root: root, log: &testutil.Buffer{}, done: make(chan struct{})}
 			if os.Geteuid() == 0 {
 				u.as = &syscall.Credential{Uid: 65534, Gid: 65534}
 				if err := os.Chown(root, 65534, 65534); err != nil {

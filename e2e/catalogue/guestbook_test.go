@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"popup/internal/testutil"
 )
 
 func TestGuestbookKeepsWhatIsWritten(t *testing.T) {
@@ -260,7 +262,7 @@ func TestGuestbookSaysWhatIsMissing(t *testing.T) {
 		"GUESTBOOK_KEY=short":     {2, "give at least 16 characters that nobody can guess"},
 	} {
 		cmd := guestbookCommand(t, t.TempDir(), env)
-		out := &lockedBuffer{}
+		out := &testutil.Buffer{}
 		cmd.Stderr = out
 		err := cmd.Run()
 		if cmd.ProcessState.ExitCode() != c.code || !strings.Contains(out.String(), c.says) || strings.Contains(out.String(), "Traceback") {

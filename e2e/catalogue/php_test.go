@@ -7,11 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"popup/internal/testutil"
 	"popup/launcher/front"
 )
 
@@ -62,7 +62,7 @@ func startFPM(t testing.TB) string {
 // A board is a served qa-board.
 type board struct {
 	url string
-	log *lockedBuffer // what PHP said on its error stream
+	log *testutil.Buffer // what PHP said on its error stream
 }
 
 // serveBoard serves a view of the shipped board with data mounted, or without
@@ -90,7 +90,7 @@ func serveView(t testing.TB, socket, view string) *board {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { release.Close() })
-	b := &board{log: &lockedBuffer{}}
+	b := &board{log: &testutil.Buffer{}}
 	handler, err := front.PHP(front.PHPOptions{
 		Address: socket, View: view, Release: release, PublishPath: "public", Index: "index.php", Stderr: b.log,
 	})
@@ -129,22 +129,4 @@ func until(t testing.TB, what string, ok func() bool) {
 		}
 	}
 	t.Fatal("waited in vain: " + what)
-}
-
-// lockedBuffer takes what several requests write at once.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

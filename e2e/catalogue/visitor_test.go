@@ -11,13 +11,15 @@ import (
 	"regexp"
 	"syscall"
 	"testing"
+
+	"popup/internal/testutil"
 )
 
 // A guestbook is a started one.
 type guestbook struct {
 	url string
 	cmd *exec.Cmd
-	log *lockedBuffer
+	log *testutil.Buffer
 }
 
 // guestbookCommand is how the manifest starts the app, with the settings it needs.
@@ -35,7 +37,7 @@ var listening = regexp.MustCompile(`listening on (http://\S+)`)
 
 func startGuestbook(t testing.TB, state string, env ...string) *guestbook {
 	t.Helper()
-	g := &guestbook{cmd: guestbookCommand(t, state, env...), log: &lockedBuffer{}}
+	g := &guestbook{cmd: guestbookCommand(t, state, env...), log: &testutil.Buffer{}}
 	g.cmd.Stderr, g.cmd.Stdout = g.log, g.log
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package certs
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"popup/internal/testutil"
 	"popup/internal/testutil/authority"
 )
 
@@ -24,7 +24,7 @@ import (
 type site struct {
 	*Certs
 	http, https int
-	logged      *buffer
+	logged      *testutil.Buffer
 }
 
 // listen opens a port for as long as the test runs.
@@ -44,7 +44,7 @@ func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 func start(t *testing.T, plain net.Listener, o Options) (s *site, stop func()) {
 	t.Helper()
 	secure := listen(t)
-	s = &site{http: port(plain), https: port(secure), logged: &buffer{}}
+	s = &site{http: port(plain), https: port(secure), logged: &testutil.Buffer{}}
 	o.HTTP, o.HTTPSPort = plain.Addr().(*net.TCPAddr), s.https
 	o.Logger = slog.New(slog.NewTextHandler(s.logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
@@ -65,24 +65,6 @@ func start(t *testing.T, plain net.Listener, o Options) (s *site, stop func()) {
 	})
 	t.Cleanup(stop)
 	return s, stop
-}
-
-// A buffer is written by several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // An answer is what a visitor sees.

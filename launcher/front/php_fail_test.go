@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"popup/internal/testutil"
 )
 
 // A reader who leaves frees the PHP process, of which this pool has one.
@@ -75,7 +77,7 @@ func TestFastCGIEndsWithItsAnswer(t *testing.T) {
 		conn.Write(answer)
 		<-done
 	})
-	stderr := &lockedBuffer{}
+	stderr := &testutil.Buffer{}
 	w := httptest.NewRecorder()
 	call := fcgiCall{network: "tcp", address: l.Addr().String(), body: bytes.NewReader(make([]byte, 64<<20)), stderr: stderr}
 	if err := call.do(httptest.NewRequest("POST", "/", nil), &cgiWriter{w: w}); err != nil || w.Body.String() != "early" || stderr.String() != "" {

@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"popup/internal/testutil"
 )
 
 func TestPHP(t *testing.T) {
@@ -31,7 +33,7 @@ func TestPHP(t *testing.T) {
 		"sum.php": `<?php echo hash("sha256", file_get_contents("php://input"));`, "notice.php": `<?php error_log("said on the error stream"); echo "fine";`,
 		"upload.php": `<?php echo $_FILES["f"]["size"], " ", hash_file("sha256", $_FILES["f"]["tmp_name"]);`, "dir.php/index.html": "a folder named so",
 	})
-	stderr := &lockedBuffer{}
+	stderr := &testutil.Buffer{}
 	h := fpm.handler(t, view, PHPOptions{Stderr: stderr})
 	front := newFront(t, Options{})
 	front.Flip(Serving{Handler: h})
