@@ -43,8 +43,7 @@ func (i invitation) record() Record {
 
 // newInvitation makes one, and its link.
 func (c *Console) newInvitation(why purpose, person string, lasts time.Duration) (i invitation, link string) {
-	secret := newSecret()
-	hash, _ := hashSecret(secret)
+	secret, hash := newSecret()
 	i = invitation{ID: newID(16), Purpose: why, Person: person, Hash: hash}
 	path := "/join/"
 	if why == forClaim {

@@ -73,8 +73,7 @@ func (c *Console) Links(ctx context.Context, a Actor, event string) (links []Lin
 
 // AddLink makes one for an event that is not over; its address is shown this once.
 func (c *Console) AddLink(ctx context.Context, a Actor, event, title string) (l Link, address string, err error) {
-	secret := newSecret()
-	hash, _ := hashSecret(secret)
+	secret, hash := newSecret()
 	l = Link{ID: newID(16), Title: strings.TrimSpace(title), Hash: hash, Created: c.now()}
 	err = c.store.Update(ctx, func(tx Tx) error {
 		e, err := c.event(tx, a, Manage, event)

@@ -22,10 +22,12 @@ const (
 
 var secretEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-func newSecret() string {
+// newSecret makes one, and what is kept of it.
+func newSecret() (secret string, hash []byte) {
 	b := make([]byte, secretBytes, secretBytes+crc32.Size)
 	_, _ = rand.Read(b) // it never fails
-	return strings.ToLower(secretEncoding.EncodeToString(binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))))
+	sum := sha256.Sum256(b)
+	return strings.ToLower(secretEncoding.EncodeToString(binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b)))), sum[:]
 }
 
 // hashSecret is what is kept of a secret. What never was one is not ok, whatever is kept.

@@ -54,8 +54,8 @@ func (s session) expires() time.Time { return s.Used.Add(sessionLasts) }
 
 // newSession makes one for a person.
 func (c *Console) newSession(person string) (s session, opened Session) {
-	secret, now := newSecret(), c.now()
-	hash, _ := hashSecret(secret)
+	secret, hash := newSecret()
+	now := c.now()
 	s = session{ID: newID(16), Person: person, Hash: hash, Created: now, Used: now}
 	return s, Session{Secret: secret, Expires: s.expires()}
 }

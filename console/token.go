@@ -109,8 +109,7 @@ func (c *Console) AddToken(ctx context.Context, a Actor, n NewToken) (t Token, s
 	if err := w.err(); err != nil {
 		return Token{}, "", err
 	}
-	secret = newSecret()
-	hash, _ := hashSecret(secret)
+	secret, hash := newSecret()
 	now := c.now()
 	t = Token{ID: newID(16), Person: a.ID, Title: n.Title, Reads: n.Reads, Hash: hash, Created: now, Expires: now.AddDate(0, 0, n.Days)}
 	err = c.store.Update(ctx, func(tx Tx) error {
