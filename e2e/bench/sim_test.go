@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"popup/datasync"
+	"popup/internal/testutil"
 	"popup/internal/wire"
 )
 
@@ -71,7 +72,7 @@ func TestSim(t *testing.T) {
 	}
 	fmt.Fprintf(&text, "\nA poll of git http-backend was %s ms. Behind a relay the origin got %d requests in all, the relay's own, and paid %s ms for them.\n\n%s: `make sim-sync`\n",
 		figure(git*1000), behind.Asked, figure(behind.Git.Seconds()*1000), machine(t))
-	publish(t, "sim-sync", text.String())
+	testutil.Publish(t, "sim-sync", text.String())
 }
 
 // run has all of a fleet poll, twice each, and its relay as well.

@@ -54,18 +54,7 @@ func TestSync(t *testing.T) {
 		fmt.Fprint(r, "\n"+sc.aims(rows))
 	}
 	fmt.Fprintf(r, "\n%s, %s: `make bench-sync REPS=%d GIT_SYNC=git-sync`\n", machine(t), gitSyncVersion(t), reps)
-	publish(t, "bench-sync", r.String())
-}
-
-// publish prints text, and writes it into the document OUT.
-func publish(t *testing.T, name, text string) {
-	t.Helper()
-	fmt.Println(text)
-	if out := os.Getenv("OUT"); out != "" {
-		if err := insert(filepath.Join(testutil.RepositoryRoot(t), out), name, text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	testutil.Publish(t, "bench-sync", r.String())
 }
 
 // contenders are popup, and those it is held against.

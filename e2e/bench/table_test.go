@@ -1,9 +1,7 @@
 package bench
 
 import (
-	"bytes"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -95,19 +93,4 @@ func figure(v float64) string {
 		return fmt.Sprintf("%.3f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
-}
-
-// insert puts text between the two comments of a document that name it.
-func insert(file, name, text string) error {
-	old, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	begin, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->"
-	head, rest, found := bytes.Cut(old, []byte(begin))
-	_, tail, closed := bytes.Cut(rest, []byte(end))
-	if !found || !closed {
-		return fmt.Errorf("write %s: it has no %s and %s to write between", file, strings.TrimSpace(begin), end)
-	}
-	return os.WriteFile(file, slices.Concat(head, []byte(begin+text+"\n"), []byte(end), tail), 0o644)
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"popup/console"
+	"popup/internal/testutil"
 	"popup/internal/wire"
 	"popup/store/sqlite"
 )
@@ -66,10 +67,7 @@ func TestBench(t *testing.T) {
 
 	text := fmt.Sprintf("\n%d cores, %s/%s, %s; the console has one of them and GOMAXPROCS=1, who asks the other. Load of the machine: %s before, %s after.\n\n"+
 		"| | measured | aim |\n|---|---|---|\n%s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), loads, load(), b.report.String())
-	t.Log(text)
-	if out := os.Getenv("OUT"); out != "" {
-		must(t, insert(filepath.Join("../..", out), "bench-console", text))
-	}
+	testutil.Publish(t, "bench-console", text)
 }
 
 // pin has this process use one core alone.

@@ -1,9 +1,7 @@
 package console
 
 import (
-	"bytes"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -82,18 +80,3 @@ func ms(d time.Duration) string {
 }
 
 func mb(bytes int64) float64 { return float64(bytes) / (1 << 20) }
-
-// insert puts text between the two comments of a document that name it.
-func insert(file, name, text string) error {
-	old, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	begin, end := "<!-- "+name+" -->\n", "<!-- /"+name+" -->"
-	head, rest, found := bytes.Cut(old, []byte(begin))
-	_, tail, closed := bytes.Cut(rest, []byte(end))
-	if !found || !closed {
-		return fmt.Errorf("write %s: it has no %s and %s to write between", file, strings.TrimSpace(begin), end)
-	}
-	return os.WriteFile(file, slices.Concat(head, []byte(begin+text+"\n"), []byte(end), tail), 0o644)
-}
