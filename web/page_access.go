@@ -47,12 +47,7 @@ func (s *Server) showClaim(c *gin.Context, p console.NewPerson, errors []console
 func (s *Server) doClaim(c *gin.Context) {
 	p := console.NewPerson{Name: c.PostForm("name"), Display: c.PostForm("display"), Password: c.PostForm("password")}
 	session, err := s.console.Claim(c.Request.Context(), c.Param(paramSecret), p)
-	if fields, status, ok := refused(err); ok {
-		s.showClaim(c, p, fields, status)
-		return
-	}
-	if err != nil {
-		s.fail(c, err)
+	if s.refuse(c, err, func(fields []console.FieldError, status int) { s.showClaim(c, p, fields, status) }) {
 		return
 	}
 	s.startSession(c, session)
@@ -122,12 +117,7 @@ func (s *Server) showJoin(c *gin.Context, errors []console.FieldError, status in
 
 func (s *Server) doJoin(c *gin.Context) {
 	session, err := s.console.Join(c.Request.Context(), c.Param(paramSecret), c.PostForm("password"))
-	if fields, status, ok := refused(err); ok {
-		s.showJoin(c, fields, status)
-		return
-	}
-	if err != nil {
-		s.fail(c, err)
+	if s.refuse(c, err, func(fields []console.FieldError, status int) { s.showJoin(c, fields, status) }) {
 		return
 	}
 	s.startSession(c, session)

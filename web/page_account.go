@@ -91,13 +91,10 @@ func tokenOf(t console.Token, now time.Time) tokenLine {
 
 // afterAccount goes on to the page, or shows it again with what is wrong.
 func (s *Server) afterAccount(c *gin.Context, err error, given accountForm, what string) {
-	if fields, status, ok := refused(err); ok {
+	if s.refuse(c, err, func(fields []console.FieldError, status int) {
 		given.errors = fields
 		s.showAccount(c, given, status)
-		return
-	}
-	if err != nil {
-		s.fail(c, err)
+	}) {
 		return
 	}
 	s.done(c, "/account", what)

@@ -40,8 +40,7 @@ func (s *Server) showCheck(c *gin.Context, f launchForm) {
 		f.request.Apps[i] = settle(r, m)
 	}
 	preview, err := s.console.Preview(c.Request.Context(), s.actor(c), f.request)
-	if err != nil {
-		s.launchRefused(c, f, err)
+	if s.refuseLaunch(c, f, err) {
 		return
 	}
 	page := s.checkOf(preview, now())

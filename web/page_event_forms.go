@@ -121,13 +121,10 @@ func (s *Server) doDates(c *gin.Context) {
 
 // afterEvent goes on to the event's page, or shows it again with what is wrong.
 func (s *Server) afterEvent(c *gin.Context, e console.Event, err error, given eventForm, what string) {
-	if fields, status, ok := refused(err); ok {
+	if s.refuse(c, err, func(fields []console.FieldError, status int) {
 		given.errors = fields
 		s.showEventPage(c, given, status)
-		return
-	}
-	if err != nil {
-		s.fail(c, err)
+	}) {
 		return
 	}
 	s.done(c, eventPath(cmp.Or(e.Name, c.Param("id"))), what)

@@ -145,6 +145,20 @@ func (s *Server) done(c *gin.Context, path, what string) {
 	c.Redirect(http.StatusSeeOther, path)
 }
 
+// refuse answers a form that was not taken: again shows it once more, with what is wrong,
+// or else there is a page about it. It says whether there was anything to refuse.
+func (s *Server) refuse(c *gin.Context, err error, again func(fields []console.FieldError, status int)) bool {
+	if err == nil {
+		return false
+	}
+	if fields, status, ok := refused(err); ok {
+		again(fields, status)
+	} else {
+		s.fail(c, err)
+	}
+	return true
+}
+
 // refused tells the fields of an error that a form can be shown with again, and with
 // which status; ok is false for one that is a page of its own.
 func refused(err error) (fields []console.FieldError, status int, ok bool) {

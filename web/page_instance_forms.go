@@ -26,12 +26,7 @@ func (s *Server) doCommand(c *gin.Context) {
 		}
 		_, err = s.console.Command(c.Request.Context(), actor, id, command)
 	}
-	if fields, status, ok := refused(err); ok {
-		s.showInstance(c, fields, status)
-		return
-	}
-	if err != nil {
-		s.fail(c, err)
+	if s.refuse(c, err, func(fields []console.FieldError, status int) { s.showInstance(c, fields, status) }) {
 		return
 	}
 	s.done(c, instancePath(id), "asked")
@@ -44,12 +39,7 @@ func (s *Server) doDiscard(c *gin.Context) {
 	if err == nil {
 		err = s.console.DiscardState(c.Request.Context(), actor, id, c.PostForm("name"))
 	}
-	if fields, status, ok := refused(err); ok {
-		s.showInstance(c, fields, status)
-		return
-	}
-	if err != nil {
-		s.fail(c, err)
+	if s.refuse(c, err, func(fields []console.FieldError, status int) { s.showInstance(c, fields, status) }) {
 		return
 	}
 	s.done(c, eventPath(i.EventName)+"/receipt", "given-up")

@@ -110,22 +110,18 @@ func (s *Server) doLaunch(c *gin.Context) {
 // begin launches, and goes on to where it is watched.
 func (s *Server) begin(c *gin.Context, f launchForm) {
 	o, err := s.console.Launch(c.Request.Context(), s.actor(c), f.request, f.key)
-	if err != nil {
-		s.launchRefused(c, f, err)
+	if s.refuseLaunch(c, f, err) {
 		return
 	}
 	c.Redirect(http.StatusSeeOther, operationPath(o.ID))
 }
 
-// launchRefused shows what was given once more, with what is wrong.
-func (s *Server) launchRefused(c *gin.Context, f launchForm, err error) {
-	fields, status, ok := refused(err)
-	if !ok {
-		s.fail(c, err)
-		return
-	}
-	f.errors = fields
-	s.showLaunch(c, f, status)
+// refuseLaunch shows what was given once more, with what is wrong.
+func (s *Server) refuseLaunch(c *gin.Context, f launchForm, err error) bool {
+	return s.refuse(c, err, func(fields []console.FieldError, status int) {
+		f.errors = fields
+		s.showLaunch(c, f, status)
+	})
 }
 
 func (s *Server) showLaunch(c *gin.Context, f launchForm, status int) {

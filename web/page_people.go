@@ -92,12 +92,7 @@ func personOf(p console.Person, now time.Time) personRow {
 func (s *Server) doAddPerson(c *gin.Context) {
 	p := console.NewPerson{Name: c.PostForm("name"), Display: c.PostForm("display"), Email: c.PostForm("email"), Role: console.Role(c.PostForm("role"))}
 	added, invitation, err := s.console.AddPerson(c.Request.Context(), s.actor(c), p)
-	if fields, status, ok := refused(err); ok {
-		s.showPeople(c, p, fields, status)
-		return
-	}
-	if err != nil {
-		s.fail(c, err)
+	if s.refuse(c, err, func(fields []console.FieldError, status int) { s.showPeople(c, p, fields, status) }) {
 		return
 	}
 	s.showInvitation(c, added.Name, invitation)
@@ -113,12 +108,7 @@ func (s *Server) showInvitation(c *gin.Context, name, link string) {
 func (s *Server) doChangePerson(c *gin.Context) {
 	role, disabled := console.Role(c.PostForm("role")), c.PostForm("disabled") == "true"
 	_, err := s.console.ChangePerson(c.Request.Context(), s.actor(c), c.Param("id"), console.PersonChange{Role: &role, Disabled: &disabled})
-	if fields, status, ok := refused(err); ok {
-		s.showPeople(c, console.NewPerson{}, fields, status)
-		return
-	}
-	if err != nil {
-		s.fail(c, err)
+	if s.refuse(c, err, func(fields []console.FieldError, status int) { s.showPeople(c, console.NewPerson{}, fields, status) }) {
 		return
 	}
 	s.done(c, "/people", "saved")
@@ -126,12 +116,7 @@ func (s *Server) doChangePerson(c *gin.Context) {
 
 func (s *Server) doInvite(c *gin.Context) {
 	link, err := s.console.Invite(c.Request.Context(), s.actor(c), c.Param("id"))
-	if fields, status, ok := refused(err); ok {
-		s.showPeople(c, console.NewPerson{}, fields, status)
-		return
-	}
-	if err != nil {
-		s.fail(c, err)
+	if s.refuse(c, err, func(fields []console.FieldError, status int) { s.showPeople(c, console.NewPerson{}, fields, status) }) {
 		return
 	}
 	s.showInvitation(c, "them", link)
