@@ -16,7 +16,7 @@ const (
 	mostDate     = 40 // characters of a date that somebody gives
 )
 
-// Dates are what is given of an event's.
+// dates are what is given of an event's.
 type dates struct {
 	Start, Freeze, End, Zone string
 	// Begun is when an event began that is under way; zero: it has yet to.

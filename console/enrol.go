@@ -169,7 +169,7 @@ func (c *Console) enrolKey(ctx context.Context, e wire.Enrolment, s Signature) (
 		case !isToken(e.Token, i.TokenHash):
 			refused = errToken
 		}
-		detail := fmt.Sprintf("key %s, from %s", fingerprint(e.Key), orElse(s.From, "an unknown address"))
+		detail := fmt.Sprintf("key %s, from %s", fingerprint(e.Key), cmp.Or(s.From, "an unknown address"))
 		if refused == nil {
 			i.Key, i.Enrolled = bytes.Clone(e.Key), c.now()
 			return errors.Join(put(tx, i), c.audit(tx, actor, "enrol", "instance/"+i.ID, detail))

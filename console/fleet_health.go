@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -50,13 +51,13 @@ func judge(i *Instance, j judgement) (word, why string) {
 	case InstanceGone:
 		return HealthOver, ""
 	case InstanceLost:
-		return HealthOver, orElse(i.Failure, "its machine went away without being told to")
+		return HealthOver, cmp.Or(i.Failure, "its machine went away without being told to")
 	case InstanceFailed:
-		return HealthOver, orElse(i.Failure, "its cloud refused it")
+		return HealthOver, cmp.Or(i.Failure, "its cloud refused it")
 	case InstancePlanned, InstanceLaunching:
 		return HealthWaiting, i.Failure
 	case InstanceEnding:
-		return HealthEnding, orElse(i.Failure, endingWhy(j.last))
+		return HealthEnding, cmp.Or(i.Failure, endingWhy(j.last))
 	}
 	if j.heard.IsZero() {
 		return j.unheard(i)
@@ -68,7 +69,7 @@ func judge(i *Instance, j judgement) (word, why string) {
 	case r == nil || !r.Live:
 		return HealthStarting, startingWhy(r)
 	case !r.Healthy:
-		return HealthUnhealthy, orElse(r.Why, "it does not say why")
+		return HealthUnhealthy, cmp.Or(r.Why, "it does not say why")
 	default:
 		return HealthLive, r.Unmet
 	}
@@ -92,7 +93,7 @@ func startingWhy(r *wire.Report) string {
 	for _, p := range r.Phases {
 		switch p.State {
 		case "failed":
-			return p.Name + ": " + orElse(p.Cause, "it failed")
+			return p.Name + ": " + cmp.Or(p.Cause, "it failed")
 		case "running":
 			doing = p.Name
 		}
@@ -104,12 +105,5 @@ func endingWhy(r *wire.Report) string {
 	if r == nil || r.End == nil {
 		return ""
 	}
-	return orElse(r.End.Detail, r.End.Reason)
-}
-
-func orElse(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
+	return cmp.Or(r.End.Detail, r.End.Reason)
 }

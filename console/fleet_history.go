@@ -7,7 +7,7 @@ import (
 	"popup/internal/wire"
 )
 
-// kept is how many minutes of what an instance counted are remembered.
+// minutesKept is how many minutes of what an instance counted are remembered.
 const minutesKept = 60
 
 // A history is what an instance counted in the last hour, minute by minute. It is made of

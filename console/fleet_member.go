@@ -49,6 +49,7 @@ func (m *member) remember(before *member) {
 	m.history, m.complained = before.history, before.complained
 }
 
+// later is the later one of two moments.
 func later(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return b

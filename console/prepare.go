@@ -131,18 +131,10 @@ func (c *Console) eventFor(ctx context.Context, a Actor, r EventRequest, offers 
 	if err == nil {
 		err = e.may(stepLaunch)
 	}
-	if most := time.Duration(life.MaxTTL); err == nil && most > 0 && e.EndsAt.Sub(c.later(e.StartsAt)) > most {
+	if most := time.Duration(life.MaxTTL); err == nil && most > 0 && e.EndsAt.Sub(later(e.StartsAt, c.now())) > most {
 		w.add("event.id", fmt.Sprintf("it lasts longer than one of these apps may live, which is %s; make an event of its own for that", life.MaxTTL))
 	}
 	return e, err
-}
-
-// later is t, or now where that was before.
-func (c *Console) later(t time.Time) time.Time {
-	if now := c.now(); now.After(t) {
-		return now
-	}
-	return t
 }
 
 // lifetimeOf is what all of them may live: the shortest of each.

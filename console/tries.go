@@ -100,7 +100,7 @@ func (b buckets) take(key string, now time.Time) {
 	if _, ok := b[key]; !ok {
 		b.room(now)
 	}
-	b[key] = latest(b[key], now.Add(-triesAtOnce*triesEvery)).Add(triesEvery)
+	b[key] = later(b[key], now.Add(-triesAtOnce*triesEvery)).Add(triesEvery)
 }
 
 // give gives one back. What was made room for meanwhile has all of them.
@@ -127,11 +127,4 @@ func (b buckets) room(now time.Time) {
 	if len(b) >= triesMost {
 		delete(b, fullest)
 	}
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
