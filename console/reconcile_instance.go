@@ -119,9 +119,9 @@ func (r *reconciler) launch(ctx context.Context, s subject) error {
 }
 
 func (r *reconciler) askFor(ctx context.Context, s subject) (Machine, error) {
-	cloud := r.c.opts.Clouds[s.Cloud]
-	if cloud == nil {
-		return Machine{}, fmt.Errorf("this console has no cloud %q any more; start it with that again", s.Cloud)
+	cloud, err := r.cloud(s.Cloud)
+	if err != nil {
+		return Machine{}, err
 	}
 	text, err := r.c.userData(s.event, s.deployment, s.Instance, r.c.token(s.Instance))
 	if err != nil {
@@ -132,6 +132,14 @@ func (r *reconciler) askFor(ctx context.Context, s subject) (Machine, error) {
 	ctx, cancel := context.WithTimeout(ctx, launchTimeout)
 	defer cancel()
 	return cloud.Launch(ctx, ask)
+}
+
+// cloud is the one that an instance was launched in.
+func (r *reconciler) cloud(name string) (Cloud, error) {
+	if cloud := r.c.opts.Clouds[name]; cloud != nil {
+		return cloud, nil
+	}
+	return nil, fmt.Errorf("this console has no cloud %q any more; start it with that again", name)
 }
 
 // has notes the machine of an instance.
@@ -200,9 +208,9 @@ func (r *reconciler) end(ctx context.Context, s subject) error {
 }
 
 func (r *reconciler) takeAway(ctx context.Context, cloud, instance string) error {
-	from := r.c.opts.Clouds[cloud]
-	if from == nil {
-		return fmt.Errorf("this console has no cloud %q any more; start it with that again", cloud)
+	from, err := r.cloud(cloud)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, terminateTimeout)
 	defer cancel()

@@ -242,9 +242,9 @@ func (r *reconciler) lose(ctx context.Context, id string) error {
 // replace launches another instance for one that is lost, where its app keeps nothing
 // that would be missing, and says what was done.
 func (r *reconciler) replace(tx Tx, s subject) (says string, err error) {
-	const lost = "its machine went away without having been told to. "
+	const lost = "its machine went away without having been told to."
 	if s.deployment.HasState() {
-		return lost + "What visitors wrote since its last backup went with it, so that no other is launched by itself; launch the app again.", nil
+		return lost + " What visitors wrote since its last backup went with it, so that no other is launched by itself; launch the app again.", nil
 	}
 	if s.event.State != EventOpen && s.event.State != EventFrozen {
 		return lost, nil
@@ -261,9 +261,9 @@ func (r *reconciler) replace(tx Tx, s subject) (says string, err error) {
 		}
 	}
 	if recent >= mostReplaced {
-		return lost + fmt.Sprintf("%d were launched in the place of others within the hour, and they do not last; look at why, and launch the app again.", recent), nil
+		return lost + fmt.Sprintf(" %d were launched in the place of others within the hour, and they do not last; look at why, and launch the app again.", recent), nil
 	}
 	i := r.c.newInstance(s.event, s.deployment, highest+1)
 	i.Replaces, i.Due = s.ID, now
-	return lost + i.ID + " was launched in its place.", put(tx, i)
+	return lost + " " + i.ID + " was launched in its place.", put(tx, i)
 }
