@@ -20,8 +20,10 @@ import (
 const KindArchive Kind = "archive"
 
 func (a Archive) record() Record {
-	return Record{Kind: KindArchive, ID: a.Instance + "." + a.Name, Parent: a.Instance, Sort: a.Verified.UTC().Format(sortableTime)}
+	return Record{Kind: KindArchive, ID: archiveID(a.Instance, a.Name), Parent: a.Instance, Sort: a.Verified.UTC().Format(sortableTime)}
 }
+
+func archiveID(instance, name string) string { return instance + "." + name }
 
 // archivesKept is how many archives of an instance are kept beside its final one.
 const archivesKept = 7
@@ -149,7 +151,7 @@ func (c *Console) GetArchive(ctx context.Context, name string, s Signature) (Arc
 		return Archive{}, nil, err
 	}
 	var a Archive
-	err = c.store.View(ctx, func(tx Tx) (err error) { a, err = get[Archive](tx, i.ID+"."+name); return err })
+	err = c.store.View(ctx, func(tx Tx) (err error) { a, err = get[Archive](tx, archiveID(i.ID, name)); return err })
 	if err != nil {
 		return Archive{}, nil, err
 	}
@@ -223,7 +225,7 @@ func (c *Console) OpenArchive(ctx context.Context, a Actor, instance, name strin
 		if err != nil {
 			return err
 		}
-		if kept, err = get[Archive](tx, i.ID+"."+name); err != nil {
+		if kept, err = get[Archive](tx, archiveID(i.ID, name)); err != nil {
 			return err
 		}
 		return c.audit(tx, a, "fetch archive", "instance/"+i.ID, kept.Name)

@@ -190,9 +190,7 @@ func (c *Console) Receipt(ctx context.Context, a Actor, event string) (r Receipt
 				return err
 			}
 			for _, i := range some {
-				line := ReceiptLine{Title: d.Title, Gone: i.State.Over(), State: i.stateBecame(d, r.Event)}
-				i.TokenHash, i.Nonce, i.Key = nil, nil, nil
-				line.Instance = i
+				line := ReceiptLine{Instance: i.shown(), Title: d.Title, Gone: i.State.Over(), State: i.stateBecame(d, r.Event)}
 				r.Instances = append(r.Instances, line)
 			}
 		}

@@ -34,9 +34,8 @@ type Sample struct {
 // view is what is shown of a member. f.mu is held.
 func (f *fleet) view(m *member, now time.Time) InstanceView {
 	e, d := f.events[m.Event], f.deployments[m.Deployment]
-	v := InstanceView{Instance: m.Instance, EventName: e.Name, EventTitle: e.Title, Title: d.title, App: d.app,
+	v := InstanceView{Instance: m.Instance.shown(), EventName: e.Name, EventTitle: e.Title, Title: d.title, App: d.app,
 		LastReport: m.last, LastHeard: m.heard, History: m.history.samples(now)}
-	v.TokenHash, v.Nonce, v.Key = nil, nil, nil
 	v.Commands = slices.Clone(m.Commands)
 	v.Health, v.Why = f.health(m, now)
 	return v

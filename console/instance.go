@@ -78,6 +78,12 @@ func (i Instance) record() Record {
 	return Record{Kind: KindInstance, ID: i.ID, Parent: i.Deployment, Topic: i.Event, State: string(i.State), Sort: i.ID, Due: i.Due}
 }
 
+// shown is what is handed out of an instance.
+func (i Instance) shown() Instance {
+	i.TokenHash, i.Nonce, i.Key = nil, nil, nil
+	return i
+}
+
 // An Order is a command and what became of it.
 type Order struct {
 	wire.Command

@@ -40,7 +40,7 @@ func (c *Console) heard(tx Tx, i *Instance, r *wire.Report) error {
 
 // lastWord takes the archive with which an instance says that it is over for its final one.
 func (c *Console) lastWord(tx Tx, i *Instance, name string) error {
-	a, err := get[Archive](tx, Archive{Instance: i.ID, Name: name}.record().ID)
+	a, err := get[Archive](tx, archiveID(i.ID, name))
 	if errors.Is(err, ErrNotFound) {
 		return nil // it is kept somewhere else
 	}

@@ -139,7 +139,7 @@ func keyOf(instance, name string) (string, error) {
 		w.add("instance", "it has a dot, and no instance of this console has")
 	}
 	w.check("name", archive.CheckName(name))
-	key := instance + "." + name
+	key := archiveID(instance, name)
 	if len(w.fields) == 0 {
 		w.check("name", archive.CheckName(key))
 	}
