@@ -104,6 +104,7 @@ func (c *Console) advanceOnce(tx Tx, e *Event) (on bool, err error) {
 	return false, nil
 }
 
+// turn takes a step that changes how an event's instances are to be.
 func (c *Console) turn(tx Tx, e *Event, s step) error {
 	if err := e.take(s); err != nil {
 		return err

@@ -34,8 +34,8 @@ func (d dates) set(e *Event, now time.Time, w *wrong) {
 	}
 	here := now.In(zone)
 	e.Zone = zone.String()
-	begins := d.begins(e, here, w)
-	if len(w.fields) > 0 {
+	begins, ok := d.begins(e, here, w)
+	if !ok {
 		return
 	}
 	if d.End == "" {
@@ -60,28 +60,30 @@ func (d dates) set(e *Event, now time.Time, w *wrong) {
 	d.freeze(e, begins, here, w)
 }
 
-// begins is when the event starts, or when it did.
-func (d dates) begins(e *Event, here time.Time, w *wrong) time.Time {
+// begins is when the event starts, or when it did; not ok: that was noted.
+func (d dates) begins(e *Event, here time.Time, w *wrong) (at time.Time, ok bool) {
 	if !d.Begun.IsZero() {
-		return d.Begun.In(here.Location())
+		return d.Begun.In(here.Location()), true
 	}
 	e.Start, e.StartsAt = "", time.Time{}
 	if d.Start == "" {
-		return here
+		return here, true
 	}
-	at, starts, err := parseDay(d.Start, here)
+	start, starts, err := parseDay(d.Start, here)
 	switch {
 	case err != nil:
 		w.add("start", err.Error())
+		return here, false
 	case starts.Sub(here) > longestEvent:
 		w.add("start", "that is more than a year away; make the event later")
-	case starts.After(here):
-		e.StartsAt = starts
-		e.Start = at
-		return starts
+		return here, false
 	}
-	e.Start = at
-	return here // today, or earlier: at once
+	e.Start = start
+	if !starts.After(here) {
+		return here, true // today, or earlier: at once
+	}
+	e.StartsAt = starts
+	return starts, true
 }
 
 // longest is how long it may last.

@@ -64,11 +64,13 @@ func (c *Console) Events(ctx context.Context, a Actor) (seen []Event, err error)
 		return err
 	})
 	slices.SortStableFunc(seen, func(x, y Event) int {
-		if x.State.Over() != y.State.Over() {
-			return cmp.Compare(strconv.FormatBool(x.State.Over()), strconv.FormatBool(y.State.Over()))
-		}
-		if x.State.Over() {
+		switch over := x.State.Over(); {
+		case over && !y.State.Over():
+			return 1
+		case over:
 			return y.EndsAt.Compare(x.EndsAt)
+		case y.State.Over():
+			return -1
 		}
 		return x.EndsAt.Compare(y.EndsAt)
 	})
@@ -115,8 +117,8 @@ func (c *Console) CreateEvent(ctx context.Context, a Actor, r EventRequest) (e E
 			return nil // it was done, and its answer was lost
 		}
 		e = drafted
-		if e.Name, err = freeName(tx, e.Name, r.Name != ""); err != nil {
-			return inField("name", err)
+		if e.Name, err = freeName(tx, "name", e.Name, r.Name != ""); err != nil {
+			return err
 		}
 		e.Due = e.nextDue()
 		return errors.Join(put(tx, e), c.audit(tx, a, verbCreate, "event/"+e.ID, "drafted "+e.Name))
@@ -124,36 +126,23 @@ func (c *Console) CreateEvent(ctx context.Context, a Actor, r EventRequest) (e E
 	return e, err
 }
 
-// inField is an *InputError without the part of the name before its last dot.
-func inField(field string, err error) error {
-	var input *InputError
-	if errors.As(err, &input) {
-		return &InputError{[]FieldError{{field, input.Fields[0].Message}}}
-	}
-	return err
-}
-
 // newEvent is a draft of what is asked for; what is wrong is noted.
 func (c *Console) newEvent(ctx context.Context, a Actor, r EventRequest, life apps.Lifetime, w *wrong) Event {
 	e := Event{ID: newID(12), Name: r.Name, Title: cmp.Or(r.Title, r.Name), State: EventDraft, Owner: a.ID, Webhook: r.Webhook, Created: c.now()}
-	if err := checkTitle(e.Title); err != nil {
-		w.add("title", err.Error())
-	}
+	w.check("title", checkTitle(e.Title))
 	if e.Name == "" {
 		e.Name = cmp.Or(nameOf(e.Title), "event")
-	} else if err := checkName(e.Name); err != nil {
-		w.add("name", err.Error())
+	} else {
+		w.check("name", checkName(e.Name))
 	}
 	w.check("webhook", c.checkWebhook(ctx, r.Webhook))
-	var in wrong
-	dates{Start: r.Start, Freeze: r.Freeze, End: r.End, Zone: r.Zone, Life: life}.set(&e, c.now(), &in)
-	w.fields = append(w.fields, in.fields...)
+	dates{Start: r.Start, Freeze: r.Freeze, End: r.End, Zone: r.Zone, Life: life}.set(&e, c.now(), w)
 	return e
 }
 
 // freeName is a name no event ever had: the wish, where somebody insists on it, or one
-// that begins with it. Its error is an *InputError.
-func freeName(tx Tx, wish string, insists bool) (string, error) {
+// that begins with it. Its error is an *InputError of field.
+func freeName(tx Tx, field, wish string, insists bool) (string, error) {
 	name := wish
 	for n := 2; ; n++ {
 		_, err := tx.Find(KindEvent, name)
@@ -163,7 +152,7 @@ func freeName(tx Tx, wish string, insists bool) (string, error) {
 		case err != nil:
 			return "", err
 		case insists:
-			return "", &InputError{[]FieldError{{"event.name", "an event had this name; take another one, names are never used twice"}}}
+			return "", &InputError{[]FieldError{{field, "an event had this name; take another one, names are never used twice"}}}
 		}
 		name = wish + "-" + strconv.Itoa(n)
 		if n > 50 {
@@ -269,16 +258,12 @@ func (c *Console) ThawEvent(ctx context.Context, a Actor, id string) (Event, err
 
 func (c *Console) hold(ctx context.Context, a Actor, id, held string) (Event, error) {
 	return c.step(ctx, a, id, func(tx Tx, e *Event) error {
-		take, verb, says := stepFreeze, verbFreeze, "froze "
+		to, verb, says := stepFreeze, verbFreeze, "froze "
 		if held == heldOpen {
-			take, verb, says = stepThaw, verbThaw, "let go on "
-		}
-		if err := e.take(take); err != nil {
-			return err
+			to, verb, says = stepThaw, verbThaw, "let go on "
 		}
 		e.Held = held
-		c.tellState(e)
-		return errors.Join(c.wantAll(tx, *e), c.audit(tx, a, verb, "event/"+e.ID, says+e.Name))
+		return errors.Join(c.turn(tx, e, to), c.audit(tx, a, verb, "event/"+e.ID, says+e.Name))
 	})
 }
 

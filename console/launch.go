@@ -165,7 +165,7 @@ func (c *Console) launch(tx Tx, a Actor, p prepared, o *Operation) error {
 	e, now := p.event, c.now()
 	var err error
 	if p.isNew {
-		if e.Name, err = freeName(tx, e.Name, p.named); err != nil {
+		if e.Name, err = freeName(tx, "event.name", e.Name, p.named); err != nil {
 			return err
 		}
 	} else if e, err = c.event(tx, a, Start, e.ID); err != nil {

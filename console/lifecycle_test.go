@@ -103,6 +103,9 @@ func TestExtending(t *testing.T) {
 	if now := stored[Event](t, l.testConsole, e.ID); now.End != end || now.Owner != anOwner.ID || now.Title != "Spring Fair" {
 		t.Errorf("what was refused was changed: %+v", now)
 	}
+	if _, err := l.ChangeEvent(t.Context(), anOwner, e.ID, EventChange{Title: new("a\nb"), Start: new("2026-05-02"), End: new("2020-01-01")}); faults(err) != "title start end" {
+		t.Errorf("the faults are %q, %v", faults(err), err)
+	}
 }
 
 func TestScheduled(t *testing.T) {

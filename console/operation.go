@@ -22,7 +22,7 @@ const (
 // An Operation is something that takes its time: a launch, an end.
 type Operation struct {
 	ID    string         `json:"id"`
-	Verb  string         `json:"verb"` // launch, end, purge
+	Verb  string         `json:"verb"` // verbLaunch or verbEnd
 	Event string         `json:"event"`
 	By    string         `json:"by"` // an actor's id
 	State OperationState `json:"state"`

@@ -154,9 +154,7 @@ func (c *Console) deploymentOf(ctx context.Context, p prepared, o offer, r AppRe
 	var w wrong
 	d := Deployment{ID: newID(8), Event: p.event.ID, Title: cmp.Or(r.Title, o.Name), App: o.ID, Repository: o.Repository, Commit: o.Commit, Swapped: r.Service != "" || r.Data != "",
 		Cloud: p.cloud, Count: max(r.Count, 1), Lifetime: o.Lifetime, Architectures: o.Resources.Architectures, Created: c.now()}
-	if err := checkTitle(d.Title); err != nil {
-		w.add("title", err.Error())
-	}
+	w.check("title", checkTitle(d.Title))
 	w.check("count", checkCount(o, r.Count, r.Domains))
 	if err := checkSizes(r); err != nil {
 		return d, err
