@@ -1,9 +1,12 @@
 package web
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,7 +111,8 @@ func TestListenRefuses(t *testing.T) {
 		o    ListenOptions
 		says string
 	}{
-		"a certificate without a key": {ListenOptions{Addr: "127.0.0.1:0", CertFile: "a"}, "--key"},
+		"a certificate without a key": {ListenOptions{Addr: "127.0.0.1:0", CertFile: "a"}, "give both --cert and --key"},
+		"a key without a certificate": {ListenOptions{Addr: "127.0.0.1:0", KeyFile: "a"}, "give both --cert and --key"},
 		"files that are not there":    {ListenOptions{Addr: "127.0.0.1:0", CertFile: "/no/cert", KeyFile: "/no/key"}, "/no/cert"},
 		"two ways at once":            {ListenOptions{Addr: "127.0.0.1:0", CertFile: "a", KeyFile: "b", Domains: []string{"example.org"}}, "one of them"},
 		"a domain that is none":       {ListenOptions{Addr: "127.0.0.1:0", Domains: []string{"*.example.org"}}, "--domain"},
@@ -122,7 +126,7 @@ func TestListenRefuses(t *testing.T) {
 	}
 }
 
-// TestServeStops: what is under way is done, and then nobody answers.
+// TestServeStops: what is under way is done, no stream is waited for, and then nobody answers.
 func TestServeStops(t *testing.T) {
 	s := newSite(t)
 	s.claim(t)
@@ -141,10 +145,31 @@ func TestServeStops(t *testing.T) {
 	}
 	stream := served.listen(t, "olga", "", "")
 	stream.next(t, "begin")
+	under, err := net.Dial("tcp", l.Addr().String())
+	must(t, err)
+	defer under.Close()
+	_, err = io.WriteString(under, "POST /api/v1/login HTTP/1.1\r\nHost: "+l.Addr().String()+"\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+	must(t, err)
+	answers := bufio.NewReader(under)
+	if got, err := http.ReadResponse(answers, nil); err != nil || got.StatusCode != http.StatusContinue {
+		t.Fatalf("its body is not waited for: %v, %v", got, err)
+	}
 	stop()
+	told := time.Now()
+	eventually(t, "stopped listening", func() bool {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
+	_, err = io.WriteString(under, "{}")
+	must(t, err)
+	if got, err := http.ReadResponse(answers, nil); err != nil || got.StatusCode != http.StatusUnauthorized {
+		t.Errorf("what was under way is answered with %v, %v", got, err)
+	}
 	serving.Wait()
-	if conn, err := net.Dial("tcp", l.Addr().String()); err == nil {
-		conn.Close()
-		t.Error("it still listens")
+	if took := time.Since(told); took >= leaveTime {
+		t.Errorf("it took %v to stop, while a browser listened", took)
 	}
 }

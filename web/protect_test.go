@@ -68,7 +68,7 @@ func TestUnclaimed(t *testing.T) {
 			continue
 		}
 		got := s.send(t, request{method: r.method, path: r.path})
-		if got.status != http.StatusServiceUnavailable || !strings.HasPrefix(got.body, "not claimed yet") || got.header.Get("Retry-After") == "" {
+		if got.status != http.StatusServiceUnavailable || got.body != "not claimed yet: whoever started this console has the link\n" || got.header.Get("Retry-After") == "" {
 			t.Errorf("%s %s: %d %s", r.method, r.path, got.status, got.body)
 		}
 	}
