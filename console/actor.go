@@ -94,6 +94,10 @@ func authorise(a Actor, v Verb, t target) error {
 	return nil
 }
 
+// May says whether an actor may do something that is about no event: to look at the
+// catalogue (See), or at a stranger's repository (Start). Its errors are a use case's.
+func May(a Actor, v Verb) error { return authorise(a, v, target{}) }
+
 // sees says whether an event and what belongs to it is there for an actor.
 func sees(a Actor, t target) bool {
 	switch a.role() {

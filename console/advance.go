@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -128,23 +127,6 @@ func (c *Console) wantAll(tx Tx, e Event) error {
 	return c.each(tx, e, func(i *Instance) { i.want(e) })
 }
 
-func instancesOf(tx Tx, event string) (all []Instance, err error) {
-	deployments, err := list[Deployment](tx, Query{Parent: event})
-	for k := 0; k < len(deployments) && err == nil; k++ {
-		var some []Instance
-		some, err = instancesIn(tx, deployments[k])
-		all = append(all, some...)
-	}
-	return all, err
-}
-
-// instancesIn are those of a deployment, by their numbers.
-func instancesIn(tx Tx, d Deployment) ([]Instance, error) {
-	all, err := list[Instance](tx, Query{Parent: d.ID})
-	slices.SortFunc(all, func(x, y Instance) int { return x.Number - y.Number })
-	return all, err
-}
-
 // settle writes down which of an event's operations are done, and archives it once the
 // last of its machines is proven gone.
 func (c *Console) settle(tx Tx, e *Event) error {
@@ -219,16 +201,4 @@ func (e Event) nextDue() (due time.Time) {
 		at(e.EndsAt)
 	}
 	return due
-}
-
-// checkWebhook says what is wrong with a webhook's address; empty is none.
-func (c *Console) checkWebhook(ctx context.Context, address string) error {
-	if address == "" {
-		return nil
-	}
-	u, err := parseAddress(address)
-	if err != nil {
-		return err
-	}
-	return c.checkHost(ctx, u.Hostname())
 }

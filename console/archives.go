@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"popup/internal/archive"
 	"popup/internal/wire"
@@ -18,6 +19,19 @@ import (
 
 // KindArchive is of archives.
 const KindArchive Kind = "archive"
+
+// An Archive is a backup of an instance's state in the console's vault, read back and
+// verified.
+type Archive struct {
+	Instance string    `json:"instance"`
+	Name     string    `json:"name"`
+	Size     int64     `json:"size"` // bytes
+	SHA256   string    `json:"sha256"`
+	Files    int       `json:"files"`
+	Final    bool      `json:"final,omitempty"` // taken at its end, after the last write
+	Taken    time.Time `json:"taken"`           // as the instance says
+	Verified time.Time `json:"verified"`
+}
 
 func (a Archive) record() Record {
 	return Record{Kind: KindArchive, ID: archiveID(a.Instance, a.Name), Parent: a.Instance, Sort: a.Verified.UTC().Format(sortableTime)}

@@ -47,10 +47,6 @@ func (c *Console) Copy(a Actor, app catalogue.App, r CopyRequest) (Copy, error) 
 	return Copy{text, notes}, nil
 }
 
-// May says whether an actor may do something that is about no event: to look at the
-// catalogue (See), or at a stranger's repository (Start). Its errors are a use case's.
-func May(a Actor, v Verb) error { return authorise(a, v, target{}) }
-
 // copyError tells settings apart from the rest of what was decided.
 func copyError(err error) error {
 	var w wrong

@@ -182,12 +182,6 @@ func (c *Console) enrolKey(ctx context.Context, e wire.Enrolment, s Signature) (
 	return d, refused, err
 }
 
-// isToken says whether hash is of token.
-func isToken(token string, hash []byte) bool {
-	sum := sha256.Sum256([]byte(token))
-	return token != "" && subtle.ConstantTimeCompare(sum[:], hash) == 1
-}
-
 // fingerprint is enough of a key to know it again.
 func fingerprint(key []byte) string {
 	sum := sha256.Sum256(key)

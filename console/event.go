@@ -73,13 +73,3 @@ func (e Event) record() Record {
 	return Record{Kind: KindEvent, ID: e.ID, Name: e.Name, Parent: e.Owner, Topic: e.ID, State: string(e.State),
 		Sort: e.EndsAt.UTC().Format(time.RFC3339), Due: e.Due}
 }
-
-// A Message is what a webhook is told.
-type Message struct {
-	ID    string     `json:"id"` // the same whenever it is told again
-	Text  string     `json:"text"`
-	State EventState `json:"state"` // of then
-	At    time.Time  `json:"at"`
-	Tries int        `json:"tries,omitempty"`
-	Due   time.Time  `json:"due"`
-}

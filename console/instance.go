@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"time"
 
 	"popup/internal/wire"
@@ -82,6 +83,24 @@ func (i Instance) record() Record {
 func (i Instance) shown() Instance {
 	i.TokenHash, i.Nonce, i.Key = nil, nil, nil
 	return i
+}
+
+// instancesOf are those of an event, by their deployments.
+func instancesOf(tx Tx, event string) (all []Instance, err error) {
+	deployments, err := list[Deployment](tx, Query{Parent: event})
+	for k := 0; k < len(deployments) && err == nil; k++ {
+		var some []Instance
+		some, err = instancesIn(tx, deployments[k])
+		all = append(all, some...)
+	}
+	return all, err
+}
+
+// instancesIn are those of a deployment, by their numbers.
+func instancesIn(tx Tx, d Deployment) ([]Instance, error) {
+	all, err := list[Instance](tx, Query{Parent: d.ID})
+	slices.SortFunc(all, func(x, y Instance) int { return x.Number - y.Number })
+	return all, err
 }
 
 // An Order is a command and what became of it.

@@ -210,16 +210,6 @@ func (c *Console) Join(ctx context.Context, secret, password string) (Session, e
 	return opened.shown(), nil
 }
 
-// newPassword makes the hash of one that is good enough for a person.
-func (c *Console) newPassword(ctx context.Context, password string, p Person) (string, error) {
-	var w wrong
-	w.check("password", passwordFault(password, p.Name, p.Display, p.Email))
-	if err := w.err(); err != nil {
-		return "", err
-	}
-	return c.door.passwords.hash(ctx, password)
-}
-
 // hours says how long a link works.
 func hours(d time.Duration) string {
 	if d == time.Hour {

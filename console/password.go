@@ -169,6 +169,16 @@ func passwordFault(password string, names ...string) error {
 	return nil
 }
 
+// newPassword makes the hash of one that is good enough for a person.
+func (c *Console) newPassword(ctx context.Context, password string, p Person) (string, error) {
+	var w wrong
+	w.check("password", passwordFault(password, p.Name, p.Display, p.Email))
+	if err := w.err(); err != nil {
+		return "", err
+	}
+	return c.door.passwords.hash(ctx, password)
+}
+
 // mostUsed are passwords of ten characters and more that everybody tries first.
 var mostUsed = []string{
 	"0123456789", "0987654321", "123456789a", "1234567890", "12345678910", "123456789012", "1234qwerasdf", "123qweasdzxc", "1q2w3e4r5t",

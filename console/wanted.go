@@ -1,15 +1,11 @@
 package console
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
 	"reflect"
 	"time"
 
 	"popup/apps"
 	"popup/internal/wire"
-	"popup/userdata"
 )
 
 // defaultFreeze is how long before its end an event is frozen where nobody says when.
@@ -56,33 +52,4 @@ func (i *Instance) want(e Event) {
 			i.Archive = nil
 		}
 	}
-}
-
-// token is what an instance enrols with. It is made of the console's keys, so that the
-// store does not hold it and user-data can be rendered again.
-func (c *Console) token(i Instance) string {
-	return base64.RawURLEncoding.EncodeToString(c.opts.Keys.Derive("enrol", i.ID, string(i.Nonce)))
-}
-
-// hashOfToken is what the store keeps of it.
-func hashOfToken(token string) []byte {
-	sum := sha256.Sum256([]byte(token))
-	return sum[:]
-}
-
-// userData renders what an instance is started with. An empty token is left out.
-func (c *Console) userData(e Event, d Deployment, i Instance, token string) ([]byte, error) {
-	binary, err := c.opts.Binary.For(d.Architectures)
-	if err != nil {
-		return nil, err
-	}
-	plan := d.Plan
-	plan.Instance = i.ID
-	plan.Console = &wire.Console{URL: c.opts.URL, Token: token, Pin: c.opts.Pin}
-	plan.End = &wire.End{At: e.End, Zone: e.Zone, Freeze: apps.Duration(e.EndsAt.Sub(e.FreezesAt)), PowerOff: true}
-	text, err := userdata.Render(userdata.Spec{Plan: plan, Binary: binary})
-	if err != nil {
-		return nil, fmt.Errorf("write the user-data of %s: %w", i.ID, err)
-	}
-	return text, nil
 }
