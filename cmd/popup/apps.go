@@ -32,7 +32,7 @@ func newAppsCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use:   "show APP",
 		Short: "say what an app is, where its code and data are, and what may be set",
-		Args:  usageArgs(cobra.ExactArgs(1)),
+		Args:  cobra.ExactArgs(1),
 		RunE: asks(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			app, err := c.App(cmd.Context(), args[0])
 			if err != nil {

@@ -29,7 +29,7 @@ func newEventsCommand() *cobra.Command {
 	show := &cobra.Command{
 		Use:   "show EVENT",
 		Short: "say how far an event is, and what runs for it or became of it",
-		Args:  usageArgs(cobra.ExactArgs(1)),
+		Args:  cobra.ExactArgs(1),
 		RunE: asks(func(cmd *cobra.Command, c *client.Client, args []string) error {
 			e, err := c.Event(cmd.Context(), args[0])
 			if err != nil {

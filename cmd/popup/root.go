@@ -69,9 +69,7 @@ func newRootCommand() *cobra.Command {
 		newLoginCommand(), newAppsCommand(), newEventsCommand(), newLaunchCommand(), newLsCommand(), newLogsCommand(),
 		newExtendCommand(), newEndCommand(), newArchiveCommand(),
 	)
-	for _, c := range root.Commands() {
-		c.Args = usageArgs(c.Args)
-	}
+	checkArgs(root)
 	return root
 }
 
@@ -87,7 +85,14 @@ func knownVerb(cmd *cobra.Command, args []string) error {
 	return usageError{fmt.Errorf("there is no verb %s; %s", strconv.Quote(args[0]), hint)}
 }
 
-// usageArgs makes a wrong number of arguments a usage error.
+// checkArgs makes a wrong number of arguments a usage error, of every verb below cmd.
+func checkArgs(cmd *cobra.Command) {
+	for _, verb := range cmd.Commands() {
+		verb.Args = usageArgs(verb.Args)
+		checkArgs(verb)
+	}
+}
+
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if check == nil {
