@@ -59,20 +59,12 @@ func auditOf(tx Tx, e Event, before int64, limit int) (found []AuditEntry, err e
 func objectsOf(tx Tx, e Event) (map[[2]string]bool, error) {
 	about := map[[2]string]bool{{string(KindEvent), e.ID}: true}
 	add := func(q Query) (ids []string, err error) {
-		for {
-			page, err := tx.List(q)
-			if err != nil {
-				return nil, err
-			}
-			for _, r := range page {
-				about[[2]string{string(r.Kind), r.ID}] = true
-				ids = append(ids, r.ID)
-			}
-			if len(page) < mostListed {
-				return ids, nil
-			}
-			q.After = &page[len(page)-1]
-		}
+		err = eachRecord(tx, q, func(r Record) error {
+			about[[2]string{string(r.Kind), r.ID}] = true
+			ids = append(ids, r.ID)
+			return nil
+		})
+		return ids, err
 	}
 	if _, err := add(Query{Kind: KindOperation, Parent: e.ID}); err != nil {
 		return nil, err

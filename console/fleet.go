@@ -228,10 +228,10 @@ func (f *fleet) readAll(ctx context.Context) error {
 			return err
 		}
 		return errors.Join(
-			each(tx, func(e Event) { fresh.apply(renewed{events: []Event{e}}) }),
-			each(tx, func(d Deployment) { fresh.apply(renewed{deployments: []Deployment{d}}) }),
-			each(tx, fresh.put),
-			each(tx, fresh.hear))
+			each(tx, Query{}, func(e Event) { fresh.apply(renewed{events: []Event{e}}) }),
+			each(tx, Query{}, func(d Deployment) { fresh.apply(renewed{deployments: []Deployment{d}}) }),
+			each(tx, Query{}, fresh.put),
+			each(tx, Query{}, fresh.hear))
 	})
 	if err != nil {
 		return err
@@ -246,28 +246,6 @@ func (f *fleet) readAll(ctx context.Context) error {
 	f.events, f.deployments, f.members, f.byEvent, f.seq = fresh.events, fresh.deployments, fresh.members, fresh.byEvent, fresh.seq
 	f.begin()
 	return nil
-}
-
-// each calls fn for every object of a kind, without holding all of them.
-func each[T object](tx Tx, fn func(T)) error {
-	var o T
-	for q := (Query{Kind: o.record().Kind}); ; {
-		page, err := tx.List(q)
-		if err != nil {
-			return err
-		}
-		for _, r := range page {
-			o, err := decode[T](r)
-			if err != nil {
-				return err
-			}
-			fn(o)
-		}
-		if len(page) < mostListed {
-			return nil
-		}
-		q.After = &page[len(page)-1]
-	}
 }
 
 // instance is an instance as it is kept, without its report.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/json"
@@ -40,25 +41,44 @@ func find[T object](tx Tx, name string) (o T, err error) {
 	return decode[T](r)
 }
 
-// list reads the objects that q narrows to, whose Kind is set here. Without a limit
-// it pages through all of them.
+// list reads all objects that q narrows to, whose Kind is set here.
 func list[T object](tx Tx, q Query) (all []T, err error) {
+	if err := each(tx, q, func(o T) { all = append(all, o) }); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// each calls fn for every object that q narrows to, whose Kind is set here, without
+// holding all of them.
+func each[T object](tx Tx, q Query, fn func(T)) error {
 	var o T
 	q.Kind = o.record().Kind
+	return eachRecord(tx, q, func(r Record) error {
+		o, err := decode[T](r)
+		if err == nil {
+			fn(o)
+		}
+		return err
+	})
+}
+
+// eachRecord calls fn for every record that q narrows to; it reads q.Limit of them at
+// once, or mostListed.
+func eachRecord(tx Tx, q Query, fn func(Record) error) error {
+	q.Limit = cmp.Or(q.Limit, mostListed)
 	for {
 		page, err := tx.List(q)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, r := range page {
-			o, err := decode[T](r)
-			if err != nil {
-				return nil, err
+			if err := fn(r); err != nil {
+				return err
 			}
-			all = append(all, o)
 		}
-		if q.Limit != 0 || len(page) < mostListed {
-			return all, nil
+		if len(page) < q.Limit {
+			return nil
 		}
 		q.After = &page[len(page)-1]
 	}

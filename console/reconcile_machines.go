@@ -96,20 +96,8 @@ func (r *reconciler) known(ctx context.Context) (known map[string]place, err err
 	err = r.c.store.View(ctx, func(tx Tx) error {
 		known = map[string]place{}
 		for _, state := range []InstanceState{InstanceLaunching, InstanceStarting, InstanceLive, InstanceEnding} {
-			q := Query{State: string(state), Limit: 200}
-			for {
-				some, err := list[place](tx, q)
-				if err != nil {
-					return err
-				}
-				for _, p := range some {
-					known[p.ID] = p
-				}
-				if len(some) < q.Limit {
-					break
-				}
-				last := some[len(some)-1].ID
-				q.After = &Record{ID: last, Sort: last} // as Instance.record sorts them
+			if err := each(tx, Query{State: string(state), Limit: 200}, func(p place) { known[p.ID] = p }); err != nil {
+				return err
 			}
 		}
 		return nil
