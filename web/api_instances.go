@@ -72,7 +72,7 @@ func (s *Server) getInstance(c *gin.Context) (api.Instance, error) {
 
 func (s *Server) getConfig(c *gin.Context) (api.Config, error) {
 	config, err := s.console.InstanceConfig(c.Request.Context(), s.actor(c), c.Param("id"))
-	return api.Config{Instance: config.Instance, Plan: openPlan(config.Plan), Settings: config.Settings, Secrets: config.Secrets, Wanted: config.Wanted}, err
+	return api.Config{Instance: config.Instance, Plan: config.Plan, Settings: config.Settings, Secrets: config.Secrets, Wanted: config.Wanted}, err
 }
 
 func showOrder(o console.Order) api.Order {

@@ -8,21 +8,12 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"popup/console"
-	"popup/internal/wire"
 	"popup/web/api"
 )
 
 func showDeployment(d console.Deployment) api.Deployment {
 	return api.Deployment{ID: d.ID, Event: d.Event, Title: d.Title, App: string(d.App), Repository: d.Repository, Commit: d.Commit,
-		Cloud: d.Cloud, Count: d.Count, Plan: openPlan(d.Plan), Settings: d.Settings, Secrets: d.SecretNames, Created: d.Created}
-}
-
-// openPlan is a plan without what lets somebody enrol.
-func openPlan(p wire.Plan) wire.Plan {
-	if p.Console != nil {
-		p.Console = &wire.Console{URL: p.Console.URL, Pin: p.Console.Pin}
-	}
-	return p
+		Cloud: d.Cloud, Count: d.Count, Plan: d.Plan, Settings: d.Settings, Secrets: d.SecretNames, Created: d.Created}
 }
 
 func (s *Server) listDeployments(c *gin.Context) (api.Deployments, error) {
@@ -53,7 +44,8 @@ func (s *Server) showPreview(p console.Preview) api.Preview {
 		})}
 }
 
-// mostKey bounds it, in bytes.
+// mostKey is what the API's document says of an Idempotency-Key, in bytes. The console
+// refuses more.
 const mostKey = 200
 
 // launch launches, or says what a launch would do.
@@ -78,10 +70,6 @@ func (s *Server) launch(c *gin.Context) {
 		return
 	}
 	key := c.GetHeader(api.HeaderKey)
-	if len(key) > mostKey {
-		s.fail(c, wrongField(api.HeaderKey, "give at most 200 bytes"))
-		return
-	}
 	if key == "" {
 		key = rand.Text()
 	}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -173,7 +172,7 @@ func (s *Server) doRemoveLink(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.done(c, "/events/"+url.PathEscape(c.Param("id")), "removed")
+	s.done(c, eventPath(c.Param("id")), "removed")
 }
 
 // A oncePage shows a secret.

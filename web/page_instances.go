@@ -129,14 +129,13 @@ func (p *instancesPage) fill(list console.InstancePage, given url.Values, now ti
 	}
 	p.Shown = counted(int64(list.Total), "instance", "instances")
 	if len(p.Rows) < list.Total {
-		p.Shown = fmt.Sprintf("%s of %s %s", thousands(int64(len(p.Rows))), p.Shown, "on this page")
+		p.Shown = fmt.Sprintf("%s of %s on this page", thousands(int64(len(p.Rows))), p.Shown)
 	}
 	if given.Get("page") != "" {
 		p.First = narrowedTo(given, "", "")
 	}
 	if list.Next != "" {
-		next := narrowedTo(given, "page", list.Next)
-		p.Next = next
+		p.Next = narrowedTo(given, "page", list.Next)
 	}
 }
 
