@@ -188,6 +188,10 @@ func TestLogin(t *testing.T) {
 	if me := decode[api.Me](t, s.do(t, request{who: "laptop", method: "GET", path: "/api/v1/me"}), 200); me.ID != s.otto.ID || me.Role != "organiser" {
 		t.Errorf("the token is of %+v", me)
 	}
+	log := decode[api.AuditLog](t, s.do(t, request{who: "olga", method: "GET", path: "/api/v1/audit?page_size=1"}), 200)
+	if len(log.Entries) != 1 || log.Entries[0].Action != "sign out" || log.Entries[0].Actor != s.otto.ID {
+		t.Errorf("its session goes on: %+v", log.Entries)
+	}
 	wrong := login("not that")
 	if wrong.status != 401 || !strings.Contains(wrong.body, console.ErrWrongPassword.Error()) {
 		t.Errorf("a wrong password: %d %s", wrong.status, wrong.body)
