@@ -20,6 +20,9 @@ type Console struct {
 	// Pin is the SHA-256 of the key (SPKI) of a console with a certificate of its own,
 	// as base64. Then nothing else of the certificate counts. Empty: public authorities do.
 	Pin string `yaml:"pin,omitempty" json:"pin,omitempty"`
+	// Identity is the kind of proof that the console wants of what machine this is:
+	// IdentityEC2, or empty for none.
+	Identity string `yaml:"identity,omitempty" json:"identity,omitempty"`
 }
 
 // Where a console answers, below its URL. These are also what signatures are over.

@@ -13,7 +13,7 @@ func TestCheckConsole(t *testing.T) {
 		console Console
 		want    string // in the error; empty: it is right
 	}{
-		"all of it":         {Console{"https://console.example.org/popup/", token, pin}, ""},
+		"all of it":         {Console{URL: "https://console.example.org/popup/", Token: token, Pin: pin}, ""},
 		"this machine":      {Console{URL: "http://127.0.0.1:8080"}, ""},
 		"this machine's v6": {Console{URL: "http://[::1]:8080"}, ""},
 		"nothing":           {Console{}, "is no web address"},

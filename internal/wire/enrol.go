@@ -48,10 +48,14 @@ type Enrolment struct {
 
 // An Identity is what a cloud says about a machine, signed by the cloud.
 type Identity struct {
-	Kind      string `json:"kind"` // "ec2"
+	Kind      string `json:"kind"` // IdentityEC2
 	Document  []byte `json:"document"`
 	Signature []byte `json:"signature"`
 }
+
+// IdentityEC2 is the kind of an EC2 instance's: its identity document as the metadata
+// service gives it, and the text of its rsa2048, a PKCS #7 signature in base64.
+const IdentityEC2 = "ec2"
 
 var instanceForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
@@ -84,6 +88,17 @@ type Enrolled struct {
 	Secrets  map[string]string `json:"secrets,omitempty"`  // those of them that are not to be shown
 	// ReportEvery is the seconds between reports without news; 0: 30.
 	ReportEvery int `json:"report_every,omitempty"`
+	// Restore is the archive that the state begins with; nil: it begins empty. The
+	// instance keeps a state that it has already.
+	Restore *Restore `json:"restore,omitempty"`
+}
+
+// A Restore names an archive to begin with.
+type Restore struct {
+	Vault string `json:"vault"` // as State.Vault; VaultConsole: PathVault of the console
+	Name  string `json:"name"`
+	// Identity opens an archive that is encrypted, as age writes one; empty: it is not.
+	Identity string `json:"identity,omitempty"`
 }
 
 // ParseEnrolled reads what a console answered, at most MaxEnrolled bytes.

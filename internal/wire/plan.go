@@ -34,6 +34,9 @@ type Plan struct {
 	// Settings are the values of the manifest's env. With a console they are left
 	// out of user-data and fetched after enrolment.
 	Settings map[string]string `yaml:"settings,omitempty" json:"settings,omitempty"`
+	// Bake has the instance fetch, install and build, and then turn the machine off as one
+	// that an image is made of. It serves nothing and enrols nowhere.
+	Bake bool `yaml:"bake,omitempty" json:"bake,omitempty"`
 }
 
 // ManifestFromService marks a manifest that lives in the service's repository.
@@ -70,7 +73,24 @@ type Source struct {
 
 // State says where backups of the app's state go.
 type State struct {
-	Vault string `yaml:"vault,omitempty" json:"vault,omitempty"` // a folder, or VaultConsole; empty: ROOT/var/lib/popup/vault
+	Vault string `yaml:"vault,omitempty" json:"vault,omitempty"` // a folder, s3://bucket/prefix/, or VaultConsole; empty: ROOT/var/lib/popup/vault
+	// Endpoint, Region and CredentialsFile are those of an s3 vault, as of a Source.
+	Endpoint        string `yaml:"endpoint,omitempty" json:"endpoint,omitempty"`
+	Region          string `yaml:"region,omitempty" json:"region,omitempty"`
+	CredentialsFile string `yaml:"credentials_file,omitempty" json:"credentials_file,omitempty"`
+	// Recipient is who can open the archives, as age writes it (age1…); an s3 vault needs
+	// one. Empty: archives are not encrypted.
+	Recipient string `yaml:"recipient,omitempty" json:"recipient,omitempty"`
+	// Volume is the disk that the state is on; nil: the machine's own.
+	Volume *Volume `yaml:"volume,omitempty" json:"volume,omitempty"`
+}
+
+// A Volume is a disk for state alone.
+type Volume struct {
+	ID string `yaml:"id" json:"id"` // the cloud's name for it, which its serial number shows
+	// Fresh says that it was made for this very launch: then, and where it reads blank,
+	// it is formatted. Any other is only mounted.
+	Fresh bool `yaml:"fresh,omitempty" json:"fresh,omitempty"`
 }
 
 // Serve says where the instance is reached. Check tells whether it can be.
