@@ -3,7 +3,6 @@ package launcher
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -22,7 +19,6 @@ import (
 
 	"popup/apps"
 	"popup/internal/wire"
-	"popup/userdata"
 )
 
 // linked is an appliance that is open, and not running, with a console.
@@ -163,85 +159,6 @@ func TestPinnedKeyAlone(t *testing.T) {
 	}
 }
 
-// TestNextTryAsTheConsoleAsks: soon for what is on its way, slowly for a no.
-func TestNextTryAsTheConsoleAsks(t *testing.T) {
-	l := linked(t, t.TempDir(), wire.Console{URL: "http://127.0.0.1:1"}).console
-	for name, c := range map[string]struct {
-		err         error
-		least, most time.Duration // after ten failures
-	}{
-		"not known yet": {&consoleError{status: http.StatusTooEarly, after: 2 * time.Second}, 2 * time.Second, 17 * time.Second},
-		"busy":          {fmt.Errorf("report: %w", &consoleError{status: http.StatusServiceUnavailable, after: time.Minute}), time.Minute, 75 * time.Second},
-		"broken":        {&consoleError{status: http.StatusBadGateway}, time.Second, 5 * time.Minute},
-		"no":            {&consoleError{status: http.StatusForbidden}, 30 * time.Second, 10 * time.Minute},
-		"away":          {io.EOF, time.Second, 5 * time.Minute},
-	} {
-		if wait := l.waitAfter(10, c.err); wait < c.least || wait > c.most {
-			t.Errorf("%s: again after %s", name, wait)
-		}
-	}
-}
-
-// TestReportsComeInTurn: each instance of a fleet in its own moment of the period,
-// whenever it was started.
-func TestReportsComeInTurn(t *testing.T) {
-	const period = 30 * time.Second
-	now := time.Date(2026, 5, 1, 12, 0, 7, 0, time.UTC)
-	moments := make([]int, 10)
-	for i := range 2000 {
-		id := fmt.Sprintf("fair-%d", i)
-		wait := untilTurn(id, now, period)
-		if wait < period/2 || wait >= period*3/2 {
-			t.Fatalf("%s waits %s", id, wait)
-		}
-		at := now.Add(wait)
-		if again := untilTurn(id, at.Add(time.Millisecond), period); again > period || again < period-10*time.Millisecond {
-			t.Fatalf("%s then waits %s", id, again)
-		}
-		moments[int(time.Duration(at.UnixNano())%period*10/period)]++
-	}
-	for _, n := range moments {
-		if n < 120 || n > 280 { // of 200
-			t.Errorf("they come unevenly: %v", moments)
-		}
-	}
-}
-
-// TestReportIsBounded, whatever there is to be told.
-func TestReportIsBounded(t *testing.T) {
-	a := linked(t, t.TempDir(), wire.Console{URL: "http://127.0.0.1:1"})
-	nasty := strings.Repeat("\x00<é\xff", 50_000)
-	for i := range 100 {
-		a.note("%d %s", i, nasty)
-	}
-	for _, phase := range phasesOf(a.opts.Plan) {
-		a.board.failed(phase, errors.New(nasty), time.Minute)
-	}
-	a.console.setUnmet(nasty)
-	err := a.console.kept.update(func(f *consoleFacts) {
-		for i := range 50 {
-			f.Commands = append(f.Commands, done{Result: wire.Result{ID: fmt.Sprint("c", i), Verb: nasty, Text: nasty, At: time.Now()}})
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, results, err := a.console.makeReport(1)
-	var r wire.Report
-	if err != nil || len(body) > wire.MaxReport || json.Unmarshal(body, &r) != nil {
-		t.Fatalf("%v, %d bytes", err, len(body))
-	}
-	if len(r.Phases) != 7 || len(r.Results) != resultsSent || len(results) != resultsSent || r.Numbers.DiskSize == 0 || r.Numbers.MemoryPopup == 0 || r.Numbers.MemoryFree == 0 {
-		t.Errorf("it tells %d phases, %d results, %+v", len(r.Phases), len(r.Results), r.Numbers)
-	}
-	if err := a.console.reported(results); err != nil {
-		t.Fatal(err)
-	}
-	if _, more, err := a.console.makeReport(2); err != nil || len(more) != resultsSent || more[0].ID != "c20" {
-		t.Errorf("then it tells %+v, %v", more, err)
-	}
-}
-
 // TestClockOfTheConsole is told by its answers, and asked for afresh.
 func TestClockOfTheConsole(t *testing.T) {
 	var asked atomic.Int64
@@ -311,109 +228,6 @@ func TestCommandsAreDoneOnce(t *testing.T) {
 	}
 	if k := l.kept.get(); len(k.Commands) != commandsKept || k.Commands[commandsKept-1].ID != fmt.Sprint(commandsKept+4) {
 		t.Errorf("it remembers %d", len(k.Commands))
-	}
-}
-
-// TestNumbersRise, through every stop, also where what was kept is lost.
-func TestNumbersRise(t *testing.T) {
-	root, last := t.TempDir(), uint64(0)
-	for start := range 3 {
-		a := linked(t, root, wire.Console{URL: "http://127.0.0.1:1"})
-		for range seqBlock + 5 {
-			seq, err := a.console.nextSeq()
-			if err != nil || seq <= last {
-				t.Fatalf("start %d: %d after %d, %v", start, seq, last, err)
-			}
-			last = seq
-		}
-		shut(t, a)
-	}
-	root = t.TempDir()
-	a := linked(t, root, wire.Console{URL: "http://127.0.0.1:1"})
-	last, err := a.console.nextSeq()
-	if err != nil {
-		t.Fatal(err)
-	}
-	shut(t, a)
-	if err := os.WriteFile(a.at.console(), []byte("\x00\x00"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(10 * time.Millisecond)
-	if seq, err := linked(t, root, wire.Console{URL: "http://127.0.0.1:1"}).console.nextSeq(); err != nil || seq <= last {
-		t.Errorf("after a loss: %d after %d, %v", seq, last, err)
-	}
-}
-
-// TestTokenIsForgotten, however the config writes it, and nothing else.
-func TestTokenIsForgotten(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(polite))
-	defer server.Close()
-	plan := wire.Plan{Version: 1, Manifest: apps.Manifest{ID: "board"}, Console: &wire.Console{URL: server.URL, Token: token}}
-	written, err := userdata.EncodePlan(plan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	asJSON, err := json.Marshal(plan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{
-		"as popup writes it": string(written),
-		"JSON":               string(asJSON),
-		"flow":               "plan_version: 1\nconsole: {url: " + server.URL + ", token: " + token + ", newer: 1}\n",
-		"single quotes":      "plan_version: 1\nconsole:\n  url: " + server.URL + "\n  token: '" + token + "'\n  newer: 1\n",
-		"twice":              "plan_version: 1\n# " + token + "\nconsole: {token: \"" + token + "\", url: " + server.URL + "}\n",
-	} {
-		root := t.TempDir()
-		path := filepath.Join(root, "etc/popup/config.yaml")
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := linked(t, root, *plan.Console).console.enrolOnce(t.Context()); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		now, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		after, err := userdata.DecodePlan(now)
-		if err != nil || after.Console == nil || after.Console.Token != "" || after.Console.URL != server.URL || bytes.Contains(now, []byte(token)) ||
-			strings.Contains(text, "newer") && !bytes.Contains(now, []byte("newer")) {
-			t.Errorf("%s: %v\n%s", name, err, now)
-		}
-	}
-}
-
-// TestNewTokenEnrolsAfresh: with the same key, and the old token does not.
-func TestNewTokenEnrolsAfresh(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(polite))
-	defer server.Close()
-	root := t.TempDir()
-	a := linked(t, root, wire.Console{URL: server.URL, Token: token})
-	key := a.console.key
-	if err := a.console.enrolOnce(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		token    string
-		enrolled bool
-	}{{token, true}, {"", true}, {token + "x", false}, {"", false}, {token, false}} {
-		shut(t, a)
-		a = linked(t, root, wire.Console{URL: server.URL, Token: c.token})
-		if a.console.isEnrolled() != c.enrolled || !bytes.Equal(a.console.key, key) {
-			t.Errorf("with token %q it is enrolled: %v", c.token, a.console.isEnrolled())
-		}
-	}
-	shut(t, a)
-	if err := os.WriteFile(a.at.key(), []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, err := instanceKey(a.at.key())
-	if err == nil || !strings.Contains(err.Error(), "holds no ed25519 key; the console knows this instance by it, so put it back, or remove it") {
-		t.Errorf("a broken key: %v", err)
 	}
 }
 
