@@ -2,9 +2,7 @@ package pack_test
 
 import (
 	"bytes"
-	"compress/zlib"
 	"context"
-	"crypto/sha1"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,68 +20,6 @@ import (
 	"popup/internal/testutil"
 	"popup/internal/tree"
 )
-
-// A shelf is a sink that holds each id against the content it came with.
-type shelf struct {
-	t      testing.TB
-	dir    string
-	has    map[tree.ID]item
-	order  []tree.ID
-	here   map[tree.ID]item // what thin packs are made from
-	refuse error
-	opened int
-}
-
-type item struct {
-	kind    pack.Kind
-	content []byte
-}
-
-func newShelf(t testing.TB) *shelf {
-	return &shelf{t: t, dir: t.TempDir(), has: map[tree.ID]item{}, here: map[tree.ID]item{}}
-}
-
-func idOf(kind string, content []byte) tree.ID {
-	return sha1.Sum(append(fmt.Appendf(nil, "%s %d\x00", kind, len(content)), content...))
-}
-
-func (s *shelf) Object(kind pack.Kind, id tree.ID, content []byte) error {
-	if got := idOf(kind.String(), content); got != id {
-		s.t.Errorf("a %s of %d bytes came as %s, and is %s", kind, len(content), id, got)
-	}
-	s.has[id] = item{kind, content}
-	s.order = append(s.order, id)
-	return s.refuse
-}
-
-func (s *shelf) Blob(id tree.ID, temp string, size int64) error {
-	content, err := os.ReadFile(temp)
-	if err != nil || int64(len(content)) != size || size <= pack.InMemory {
-		s.t.Errorf("a file of %d bytes came as one of %d: %v", len(content), size, err)
-	}
-	return errors.Join(s.Object(pack.Blob, id, content), os.Remove(temp))
-}
-
-func (s *shelf) Temp() (*os.File, string, error) {
-	f, err := os.CreateTemp(s.dir, "t")
-	if err != nil {
-		return nil, "", err
-	}
-	return f, f.Name(), nil
-}
-
-func (s *shelf) Base(id tree.ID) (pack.Base, error) {
-	o, ok := s.has[id]
-	if !ok {
-		o, ok = s.here[id]
-	}
-	if !ok {
-		return pack.Base{}, fmt.Errorf("open: %w", pack.ErrUnknown)
-	}
-	s.opened++
-	return pack.Base{Kind: o.kind, Size: int64(len(o.content)), Content: bytes.NewReader(o.content),
-		Close: func() error { s.opened--; return nil }}, nil
-}
 
 // pipe runs git with something on its standard input, and returns what it prints.
 func pipe(t testing.TB, r *testutil.GitRepo, input string, args ...string) []byte {
@@ -182,62 +118,6 @@ func TestPacksOfGit(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A builder makes packs that git would not.
-type builder struct {
-	bytes.Buffer
-	z     *zlib.Writer
-	count uint32
-}
-
-func (b *builder) object(kind byte, size int, base, content []byte) (offset int) {
-	offset = 12 + b.Len()
-	first := kind<<4 | byte(size&0xf)
-	for n := size >> 4; n > 0; n >>= 7 {
-		b.WriteByte(first | 0x80)
-		first = byte(n & 0x7f)
-	}
-	b.WriteByte(first)
-	b.Write(base)
-	if b.z == nil {
-		b.z = zlib.NewWriter(nil)
-	}
-	b.z.Reset(&b.Buffer)
-	_, _ = b.z.Write(content) // into memory
-	_ = b.z.Close()
-	b.count++
-	return offset
-}
-
-func (b *builder) blob(content string) int { return b.object(3, len(content), nil, []byte(content)) }
-func (b *builder) named(id tree.ID, delta []byte) int {
-	return b.object(7, len(delta), id[:], delta)
-}
-
-func (b *builder) back(distance int, delta []byte) int {
-	if distance > 127 {
-		panic("too far for one byte")
-	}
-	return b.object(6, len(delta), []byte{byte(distance)}, delta)
-}
-
-func (b *builder) pack() []byte {
-	out := append([]byte("PACK"), binary.BigEndian.AppendUint32([]byte{0, 0, 0, 2}, b.count)...)
-	out = append(out, b.Bytes()...)
-	sum := sha1.Sum(out)
-	return append(out, sum[:]...)
-}
-
-// add is a delta that appends to the whole of its base.
-func add(base, more string) []byte {
-	return append([]byte{byte(len(base)), byte(len(base) + len(more)), 0x90, byte(len(base)), byte(len(more))}, more...)
-}
-
-func build(fill func(*builder)) []byte {
-	b := new(builder)
-	fill(b)
-	return b.pack()
 }
 
 // A base may come after what is made from it, and that may be a base as well.
