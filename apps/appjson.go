@@ -78,7 +78,7 @@ func (c *appJSONCommand) UnmarshalJSON(text []byte) error {
 
 // readAppJSON adds what an app.json says of the app, and whether there was one.
 func readAppJSON(folder fs.FS, m *Manifest) (bool, error) {
-	text, err := readBounded(folder, appJSONFile)
+	text, err := ReadBounded(folder, appJSONFile, MaxSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -92,7 +92,7 @@ var procfileLine = regexp.MustCompile(`^([A-Za-z0-9_-]+):\s*(.+)$`)
 
 // webProcess is the command of the web line in a Procfile, and its line; empty without one.
 func webProcess(folder fs.FS) (command string, line int, err error) {
-	text, err := readBounded(folder, "Procfile")
+	text, err := ReadBounded(folder, "Procfile", MaxSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", 0, nil
 	}

@@ -103,7 +103,7 @@ func inFolder(dir string, load func(fs.FS) (Loaded, error)) (loaded Loaded, err 
 }
 
 func readManifest(folder fs.FS, name, file string, from foreign) (Loaded, error) {
-	text, err := readBounded(folder, name)
+	text, err := ReadBounded(folder, name, MaxSize)
 	if err != nil {
 		return Loaded{}, fmt.Errorf("read %s: %w", file, err)
 	}
@@ -114,19 +114,20 @@ func readManifest(folder fs.FS, name, file string, from foreign) (Loaded, error)
 	return Loaded{Manifest: m, File: file}, nil
 }
 
-// readBounded reads a regular file, one byte further than MaxSize at most.
-func readBounded(folder fs.FS, name string) (text []byte, err error) {
+// ReadBounded reads a regular file, one byte further than most at most: by it whoever
+// called sees that the file is larger.
+func ReadBounded(folder fs.FS, name string, most int64) (content []byte, err error) {
 	info, err := fs.Stat(folder, name) // before opening: a pipe would wait for its other end
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", name)
+		return nil, fmt.Errorf("%q is not a regular file", name)
 	}
 	f, err := folder.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	return io.ReadAll(io.LimitReader(f, MaxSize+1))
+	return io.ReadAll(io.LimitReader(f, most+1))
 }

@@ -76,7 +76,7 @@ func TestLoadStaysInTheFolder(t *testing.T) {
 
 func TestLoadRefusesWhatIsNoFile(t *testing.T) {
 	dir := folder(t, "x", map[string]string{FileName + "/x": "x"})
-	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "app.yaml is not a regular file") {
+	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), `"app.yaml" is not a regular file`) {
 		t.Error(err)
 	}
 	dir = folder(t, "x", map[string]string{FileName: strings.Repeat("#", MaxSize+1)})

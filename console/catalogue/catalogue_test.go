@@ -179,7 +179,7 @@ func TestAppBesideItsManifest(t *testing.T) {
 		said = append(said, string(p.App)+": "+p.Message)
 	}
 	slices.Sort(said)
-	for i, want := range []string{"huge: ", "local: ", "misnamed: its app.yaml is not valid: misnamed/app.yaml: id: is other, and its folder is named misnamed",
+	for i, want := range []string{"huge: its app.yaml is not valid: huge/app.yaml: is larger than 256 KiB", "local: ", "misnamed: its app.yaml is not valid: misnamed/app.yaml: id: is other, and its folder is named misnamed",
 		`pictured: its icon is left out: "pictured/evil.svg" is no picture that is shown: it has the element "script"`, "unpictured: its icon is left out: "} {
 		if len(said) != 5 || !strings.HasPrefix(said[i], want) {
 			t.Fatalf("problems %q; want %q", said, want)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -186,7 +185,7 @@ func holdsApps(_ context.Context, dir string) (err error) {
 // readManifest reads a manifest as it was written. Its error is apps.Problems where that is at fault.
 func (c *Catalogue) readManifest(folder fs.FS, id apps.AppID) (apps.Manifest, error) {
 	file := fileOf(id)
-	text, err := readFile(folder, file, apps.MaxSize)
+	text, err := apps.ReadBounded(folder, file, apps.MaxSize)
 	if err != nil {
 		return apps.Manifest{}, err
 	}
@@ -195,27 +194,6 @@ func (c *Catalogue) readManifest(folder fs.FS, id apps.AppID) (apps.Manifest, er
 		err = apps.Problems{{File: file, Field: "id", Message: fmt.Sprintf("is %s, and its folder is named %s", m.ID, id), Hint: "give both the same name"}}
 	}
 	return m, err
-}
-
-// readFile reads a regular file of at most so many bytes.
-func readFile(folder fs.FS, name string, most int64) (_ []byte, err error) {
-	info, err := fs.Stat(folder, name) // before opening: a pipe would wait for its other end
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is not a file", name)
-	}
-	f, err := folder.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	content, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(content)) > most {
-		err = fmt.Errorf("%q has more than %s", name, tree.Bytes(most))
-	}
-	return content, err
 }
 
 // short is a commit as it is shown to people.

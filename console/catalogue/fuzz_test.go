@@ -103,7 +103,7 @@ func FuzzInspect(f *testing.F) {
 	f.Add([]byte(""), "app.json", []byte(`{"name":"x","env":{"A":{"value":1}}}`), "")
 	f.Add([]byte(""), "Procfile", []byte("web: ./x"), "app.yaml")
 	for _, id := range apps.Shipped() {
-		text, err := readFile(apps.ShippedCatalogue(), fileOf(id), apps.MaxSize)
+		text, err := apps.ReadBounded(apps.ShippedCatalogue(), fileOf(id), apps.MaxSize)
 		if err != nil {
 			f.Fatal(err)
 		}

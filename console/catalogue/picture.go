@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"popup/apps"
+	"popup/internal/tree"
 )
 
 // What pictures may be.
@@ -33,9 +34,12 @@ type Picture struct {
 
 // readPicture reads a picture of an app. Its type is told by what it holds.
 func readPicture(folder fs.FS, name string, most int64) (Picture, error) {
-	content, err := readFile(folder, name, most)
+	content, err := apps.ReadBounded(folder, name, most)
 	if err != nil {
 		return Picture{}, err
+	}
+	if int64(len(content)) > most {
+		return Picture{}, fmt.Errorf("%q has more than %s", name, tree.Bytes(most))
 	}
 	kind := http.DetectContentType(content)
 	switch {
