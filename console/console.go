@@ -31,12 +31,14 @@ type Options struct {
 	Archives  *Archives     // the vault; nil: no backup is kept here
 	// PurgeAfter is how long archives are kept once an event is archived; 0: 30 days.
 	PurgeAfter time.Duration
-	URL        string          // at which instances and browsers reach this console, without a / at its end
-	Pin        string          // of its certificate, for instances; empty: public authorities vouch for it
-	Binary     userdata.Binary // what instances download
-	Version    string
-	Log        *slog.Logger // nil: nothing is logged
-	Now        func() time.Time
+	// Reach is how the machines of each cloud reach this console, by the cloud's name.
+	Reach   map[string]Reach
+	URL     string          // at which instances and browsers reach this console, without a / at its end
+	Pin     string          // of its certificate, for instances; empty: public authorities vouch for it
+	Binary  userdata.Binary // what instances download
+	Version string
+	Log     *slog.Logger // nil: nothing is logged
+	Now     func() time.Time
 	// ReportEvery is how often an instance reports where there is no news; 0: 30 seconds.
 	ReportEvery time.Duration
 }

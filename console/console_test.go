@@ -55,6 +55,7 @@ func newConsole(t testing.TB, change ...func(*Options)) *testConsole {
 		Store:     store,
 		Clouds:    map[string]Cloud{"local": cloud},
 		Cloud:     "local",
+		Reach:     map[string]Reach{"local": {SameMachine: true}},
 		Keys:      openKeys(t, filepath.Join(t.TempDir(), "console.key")),
 		Catalogue: &fakeCatalogue{apps: appsForTests(t)},
 		URL:       "http://127.0.0.1:8000",

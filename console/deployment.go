@@ -27,8 +27,9 @@ type Deployment struct {
 	Plan     wire.Plan         `json:"plan"`
 	Settings map[string]string `json:"settings,omitempty"`
 	// What of its manifest a plan leaves out: how long it may live, and on what.
-	Lifetime      apps.Lifetime `json:"lifetime,omitzero"`
-	Architectures []string      `json:"architectures,omitempty"`
+	Lifetime      apps.Lifetime  `json:"lifetime,omitzero"`
+	Architectures []string       `json:"architectures,omitempty"`
+	Needs         apps.Resources `json:"needs,omitzero"`
 	// Secrets are the settings that are not to be shown, sealed; SecretNames names them.
 	Secrets     []byte    `json:"secrets,omitempty"`
 	SecretNames []string  `json:"secret_names,omitempty"`

@@ -17,7 +17,8 @@ type fakeCloud struct {
 	terminated []string           // every instance whose machine was ended
 	refusal    error              // what Check answers
 	fails      func(call, instance string) error
-	state      MachineState // of new machines
+	asked      func(Launch) error // what Launch fails with; nil: nothing
+	state      MachineState       // of new machines
 }
 
 func newFakeCloud() *fakeCloud {
@@ -37,6 +38,11 @@ func (f *fakeCloud) Launch(ctx context.Context, l Launch) (Machine, error) {
 	defer f.mu.Unlock()
 	if err := f.failure("launch", l.Instance); err != nil {
 		return Machine{}, err
+	}
+	if f.asked != nil {
+		if err := f.asked(l); err != nil {
+			return Machine{}, err
+		}
 	}
 	f.launches = append(f.launches, l)
 	m, there := f.machines[l.Instance]

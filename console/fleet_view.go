@@ -97,10 +97,10 @@ func (c *Console) InstanceConfig(ctx context.Context, a Actor, id string) (confi
 			return err
 		}
 		config = InstanceConfig{Instance: i.ID, Plan: d.Plan, Settings: maps.Clone(d.Settings), Secrets: d.SecretNames, Wanted: i.Wanted}
+		config.Plan.Console = c.toldConsole(i, "")
 		return nil
 	})
 	config.Plan.Instance = config.Instance
-	config.Plan.Console = &wire.Console{URL: c.opts.URL, Pin: c.opts.Pin}
 	config.Plan.Settings = nil // they stand beside it
 	return config, err
 }

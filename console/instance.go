@@ -44,9 +44,11 @@ type Instance struct {
 	TokenHash  []byte        `json:"token_hash,omitempty"`
 	Nonce      []byte        `json:"nonce,omitempty"` // its token is made of it, and of the console's keys
 	Key        []byte        `json:"key,omitempty"`   // ed25519, what it enrolled
-	Created    time.Time     `json:"created"`
-	Launched   time.Time     `json:"launched,omitzero"`
-	Enrolled   time.Time     `json:"enrolled,omitzero"`
+	// Proof is the kind of proof that its user-data asks for; see wire.Console.Identity.
+	Proof    string    `json:"proof,omitempty"`
+	Created  time.Time `json:"created"`
+	Launched time.Time `json:"launched,omitzero"`
+	Enrolled time.Time `json:"enrolled,omitzero"`
 	// Knocked is when somebody first reported in its name without having enrolled here:
 	// itself, where the store is of a backup from before it did. Zero: nobody did.
 	Knocked   time.Time `json:"knocked,omitzero"`
@@ -62,6 +64,10 @@ type Instance struct {
 	Report *wire.Report `json:"report,omitempty"`
 	Heard  time.Time    `json:"heard,omitzero"` // when Report came in
 	Tries  int          `json:"tries,omitempty"`
+	// Attempt is how often its cloud had no place for it where it was asked for one, and
+	// Refusals how often it said that no other place would do.
+	Attempt  int `json:"attempt,omitempty"`
+	Refusals int `json:"refusals,omitempty"`
 	// Failure is why the last try to launch or end it did not work: a sentence.
 	Failure string `json:"failure,omitempty"`
 	// Archive is its final backup, once that was read back and verified.

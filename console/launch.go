@@ -74,7 +74,7 @@ func (c *Console) Preview(ctx context.Context, a Actor, r LaunchRequest) (Previe
 	}
 	v := Preview{Event: p.event, New: p.isNew, Button: "Launch until " + p.event.until(c.now()), Cloud: p.cloud, Notes: p.notes, EndsAt: p.event.EndsAt}
 	for i, d := range p.deployments {
-		first := Instance{ID: instanceID(p.event, d, 1)}
+		first := c.plannedInstance(p.event, d, 1)
 		text, err := c.userData(p.event, d, first, "")
 		if err != nil {
 			return Preview{}, err
@@ -200,14 +200,19 @@ func (c *Console) launch(tx Tx, a Actor, p prepared, o *Operation) error {
 
 // newInstance is instance n of a deployment; it is launched when its event is open.
 func (c *Console) newInstance(e Event, d Deployment, n int) Instance {
-	i := Instance{ID: instanceID(e, d, n), Event: e.ID, Deployment: d.ID, Number: n, Cloud: d.Cloud, State: InstancePlanned,
-		Nonce: []byte(newID(16)), Created: c.now()}
+	i := c.plannedInstance(e, d, n)
+	i.Nonce, i.Created = []byte(newID(16)), c.now()
 	i.TokenHash = hashOfToken(c.token(i))
 	i.want(e)
 	if e.State == EventOpen {
 		i.Due = c.now()
 	}
 	return i
+}
+
+// plannedInstance is what a cloud is asked about before there is an instance n.
+func (c *Console) plannedInstance(e Event, d Deployment, n int) Instance {
+	return Instance{ID: instanceID(e, d, n), Event: e.ID, Deployment: d.ID, Number: n, Cloud: d.Cloud, State: InstancePlanned, Proof: c.proof(d.Cloud)}
 }
 
 // instanceID names an instance for whoever looks at a cloud's list. It ends with the

@@ -46,7 +46,7 @@ func (c *Console) prepare(ctx context.Context, a Actor, r LaunchRequest) (prepar
 	var w wrong
 	if c.opts.Clouds[p.cloud] == nil {
 		w.add("cloud", "there is no such cloud; these are: "+strings.Join(slices.Sorted(maps.Keys(c.opts.Clouds)), ", "))
-	} else if err := checkReach(c.opts.URL, p.cloud); err != nil {
+	} else if err := c.reach(p.cloud).check(p.cloud); err != nil {
 		w.add("cloud", err.Error())
 	}
 	switch {
@@ -153,14 +153,14 @@ func lifetimeOf(offers []offer) (life apps.Lifetime) {
 func (c *Console) deploymentOf(ctx context.Context, p prepared, o offer, r AppRequest) (Deployment, error) {
 	var w wrong
 	d := Deployment{ID: newID(8), Event: p.event.ID, Title: cmp.Or(r.Title, o.Name), App: o.ID, Repository: o.Repository, Commit: o.Commit, Swapped: r.Service != "" || r.Data != "",
-		Cloud: p.cloud, Count: max(r.Count, 1), Lifetime: o.Lifetime, Architectures: o.Resources.Architectures, Created: c.now()}
+		Cloud: p.cloud, Count: max(r.Count, 1), Lifetime: o.Lifetime, Architectures: o.Resources.Architectures, Needs: o.Resources, Created: c.now()}
 	w.check("title", checkTitle(d.Title))
 	w.check("count", checkCount(o, r.Count, r.Domains))
 	if err := checkSizes(r); err != nil {
 		return d, err
 	}
 	with := o.Overrides
-	with.Here = p.cloud == LocalCloud
+	with.Here = c.reach(p.cloud).SameMachine
 	with.Service, with.Data = cmp.Or(r.Service, with.Service), cmp.Or(r.Data, with.Data)
 	with.Settings, with.Domains, with.Fleet = r.Settings, r.Domains, d.Count
 	plan, err := userdata.NewPlan(o.Loaded, with)
@@ -179,7 +179,7 @@ func (c *Console) deploymentOf(ctx context.Context, p prepared, o offer, r AppRe
 	if err := c.splitSettings(&d, o.Manifest, r.Settings); err != nil {
 		return d, err
 	}
-	if _, err := c.userData(p.event, d, Instance{ID: instanceID(p.event, d, d.Count)}, ""); err != nil && p.event.End != "" {
+	if _, err := c.userData(p.event, d, c.plannedInstance(p.event, d, d.Count), ""); err != nil && p.event.End != "" {
 		w.add("app", err.Error())
 	}
 	return d, w.err()
@@ -270,8 +270,8 @@ func (c *Console) splitSettings(d *Deployment, m apps.Manifest, given map[string
 func (c *Console) checkCloud(ctx context.Context, p prepared) error {
 	var w wrong
 	for i, d := range p.deployments {
-		first := Instance{ID: instanceID(p.event, d, 1)}
-		ask := c.launchOf(p.event, d, first.ID)
+		first := c.plannedInstance(p.event, d, 1)
+		ask := c.launchOf(p.event, d, first)
 		var err error
 		if ask.UserData, err = c.userData(p.event, d, first, ""); err != nil {
 			return err
@@ -288,9 +288,4 @@ func (c *Console) checkCloud(ctx context.Context, p prepared) error {
 		}
 	}
 	return w.err()
-}
-
-// launchOf is what a cloud is asked, but for the user-data.
-func (c *Console) launchOf(e Event, d Deployment, instance string) Launch {
-	return Launch{Instance: instance, Event: e.Name, Deployment: d.ID, App: string(d.App), Console: c.opts.URL, Catalogued: d.Catalogued()}
 }

@@ -17,6 +17,9 @@ const (
 	// mostTries is how often a cloud is asked for a machine until it is taken to refuse
 	// it for good: for about two hours.
 	mostTries = 30
+	// mostRefusals is the same of a cloud that says why it gives none, nor would another
+	// place: somebody has to do something about that.
+	mostRefusals = 5
 )
 
 // pauseAfter is how long to wait after so many tries that failed.
@@ -73,7 +76,7 @@ func (r *reconciler) stepInstance(ctx context.Context, id string) error {
 		case s.State == InstancePlanned && s.event.State.Over():
 			s.end(r.c.now())
 		case s.State == InstancePlanned && (s.event.State == EventOpen || s.event.State == EventFrozen):
-			s.State = InstanceLaunching // before it is asked for, so that it is never forgotten
+			s.State, s.Proof = InstanceLaunching, r.c.proof(s.Cloud) // before it is asked for, so that it is never forgotten
 		case s.State != InstanceLaunching && s.State != InstanceEnding:
 			s.Due = time.Time{}
 		}
@@ -104,12 +107,7 @@ func (r *reconciler) launch(ctx context.Context, s subject) error {
 			s.has(m, now)
 		case s.State != InstanceLaunching:
 		default:
-			s.Tries++
-			s.Failure, s.Due = plain(err), now.Add(pauseAfter(s.Tries))
-			if s.Tries >= mostTries {
-				// Some machine may be there all the same.
-				s.State, s.Ended, s.Due = InstanceEnding, now, now
-			}
+			s.refused(err, now)
 		}
 	})
 	if err == nil && write == nil {
@@ -127,11 +125,29 @@ func (r *reconciler) askFor(ctx context.Context, s subject) (Machine, error) {
 	if err != nil {
 		return Machine{}, err
 	}
-	ask := r.c.launchOf(s.event, s.deployment, s.ID)
+	ask := r.c.launchOf(s.event, s.deployment, s.Instance)
 	ask.UserData = text
 	ctx, cancel := context.WithTimeout(ctx, launchTimeout)
 	defer cancel()
 	return cloud.Launch(ctx, ask)
+}
+
+// refused notes that a cloud was asked for an instance's machine, and what it said.
+func (i *Instance) refused(err error, now time.Time) {
+	i.Tries++
+	i.Failure, i.Due = plain(err), now.Add(pauseAfter(i.Tries))
+	refusal := new(RefusedError)
+	switch {
+	case !errors.As(err, &refusal): // something may have come of it: the same is asked again
+	case refusal.Elsewhere:
+		i.Attempt++
+	default:
+		i.Refusals++
+	}
+	if i.Tries >= mostTries || i.Refusals >= mostRefusals {
+		// Some machine may be there all the same.
+		i.State, i.Ended, i.Due = InstanceEnding, now, now
+	}
 }
 
 // cloud is the one that an instance was launched in.
@@ -161,7 +177,7 @@ func (i *Instance) has(m Machine, now time.Time) {
 	}
 	switch i.State {
 	case InstancePlanned, InstanceLaunching:
-		i.State, i.Tries, i.Failure, i.Due = InstanceStarting, 0, "", time.Time{}
+		i.State, i.Tries, i.Refusals, i.Failure, i.Due = InstanceStarting, 0, 0, "", time.Time{}
 	case InstanceLost:
 		i.State, i.Failure, i.Gone = InstanceStarting, "", time.Time{}
 		if !i.LiveSince.IsZero() {

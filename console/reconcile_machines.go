@@ -13,6 +13,7 @@ const (
 	pollPending  = 15 * time.Second // while something is being launched or ended
 	pollTimeout  = time.Minute
 	missingFor   = 20 * time.Second // after which a machine that is not listed again is taken to be gone
+	youngFor     = time.Minute      // in which a cloud may not list yet what it launched
 	strangeFor   = 2 * time.Minute  // after which one that nobody knows is ended
 	mostReplaced = 3                // of a deployment, within replacedIn
 	replacedIn   = time.Hour
@@ -179,7 +180,7 @@ func (r *reconciler) gone(ctx context.Context, cloud string, unlisted map[string
 	r.mu.Unlock()
 	var wrong []error
 	for id, p := range unlisted {
-		if p.Cloud != cloud || p.State == InstanceLaunching || p.Launched.IsZero() || !p.Launched.Before(asked) {
+		if p.Cloud != cloud || p.State == InstanceLaunching || p.Launched.IsZero() || asked.Sub(p.Launched) < youngFor {
 			continue
 		}
 		r.mu.Lock()

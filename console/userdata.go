@@ -13,19 +13,25 @@ import (
 
 // userData renders what an instance is started with. An empty token is left out.
 func (c *Console) userData(e Event, d Deployment, i Instance, token string) ([]byte, error) {
-	binary, err := c.opts.Binary.For(d.Architectures)
+	binary, err := c.reach(d.Cloud).Binary.For(d.Architectures)
 	if err != nil {
 		return nil, err
 	}
 	plan := d.Plan
 	plan.Instance = i.ID
-	plan.Console = &wire.Console{URL: c.opts.URL, Token: token, Pin: c.opts.Pin}
+	plan.Console = c.toldConsole(i, token)
 	plan.End = &wire.End{At: e.End, Zone: e.Zone, Freeze: apps.Duration(e.EndsAt.Sub(e.FreezesAt)), PowerOff: true}
 	text, err := userdata.Render(userdata.Spec{Plan: plan, Binary: binary})
 	if err != nil {
 		return nil, fmt.Errorf("write the user-data of %s: %w", i.ID, err)
 	}
 	return text, nil
+}
+
+// toldConsole is what an instance is told of its console.
+func (c *Console) toldConsole(i Instance, token string) *wire.Console {
+	reach := c.reach(i.Cloud)
+	return &wire.Console{URL: reach.URL, Token: token, Pin: reach.Pin, Identity: i.Proof}
 }
 
 // token is what an instance enrols with. It is made of the console's keys, so that the

@@ -75,7 +75,7 @@ func openSite(env *testscript.Env) (s *site, err error) {
 	}
 	s = &site{url: "http://" + listener.Addr().String()}
 	cloud := newPretence(ctx, env.T().(testing.TB))
-	opts := console.Options{Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": cloud}, Cloud: "local", URL: s.url, Version: "test",
+	opts := console.Options{Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": cloud}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}}, URL: s.url, Version: "test",
 		Archives: console.NewArchives(console.ArchivesOptions{Vault: vault, Now: s.now}), Now: s.now}
 	opts.Binary.URLs = []string{s.url + "/download/" + strings.Repeat("e", 64)}
 	opts.Binary.SHA256 = map[string]string{"amd64": strings.Repeat("e", 64)}

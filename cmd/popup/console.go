@@ -125,7 +125,7 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 	}
 	c, err := console.New(ctx, console.Options{
 		Store: kept.store, Keys: kept.keys, Archives: kept.archives, Catalogue: apps, Guard: strangers,
-		Clouds: map[string]console.Cloud{"local": cloud}, Cloud: "local",
+		Clouds: map[string]console.Cloud{"local": cloud}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}},
 		URL: listening.URL, Pin: listening.Pin, Version: version, Log: log, Binary: binaryAt(listening.URL, sum),
 	})
 	if err != nil {
