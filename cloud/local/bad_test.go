@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"popup/cloud/kept"
 	"popup/console"
 	"popup/userdata"
 )
@@ -44,7 +45,7 @@ func TestBadUserDataIsRefused(t *testing.T) {
 			t.Errorf("%s: checked, %v; want %q", name, err, c.want)
 		}
 	}
-	if names := s.names(); !slices.Equal(names, []string{lockName}) {
+	if names := s.names(); !slices.Equal(names, []string{kept.LockName}) {
 		t.Errorf("what was refused left %q", names)
 	}
 }
@@ -82,9 +83,9 @@ func TestStrangersNameNoFilesOfThisMachine(t *testing.T) {
 
 func TestWithoutLandlockOnlyTheCatalogue(t *testing.T) {
 	s := open(t)
-	s.confines = false
+	s.kind.confines = false
 	for _, c := range []struct{ catalogued, allowed, want bool }{{false, false, false}, {true, false, true}, {false, true, true}} {
-		s.Cloud.opts.AllowUnconfined = c.allowed
+		s.kind.allowUnconfined = c.allowed
 		l := console.Launch{Instance: "one", Catalogued: c.catalogued}
 		err := s.Check(t.Context(), l)
 		if (err == nil) != c.want || err != nil && !strings.Contains(err.Error(), "--allow-unconfined") {
@@ -92,7 +93,7 @@ func TestWithoutLandlockOnlyTheCatalogue(t *testing.T) {
 		}
 	}
 	l := s.toy("one")
-	l.Catalogued, s.Cloud.opts.AllowUnconfined = false, false
+	l.Catalogued, s.kind.allowUnconfined = false, false
 	if _, err := s.Launch(t.Context(), l); err == nil || !strings.Contains(err.Error(), "--allow-unconfined") {
 		t.Errorf("launched: %v", err)
 	}
@@ -125,8 +126,10 @@ func TestHostileStringsStayStrings(t *testing.T) {
 		}
 		await(t, m.Address, "hello from the app")
 		s.again()
-		if m := s.find(l.Instance); m.Event != hostile || m.Deployment != hostile || m.App != hostile {
-			t.Errorf("%q: it is remembered as %+v", hostile, m.record)
+		var known kept.Record
+		text, err := os.ReadFile(filepath.Join(s.opts.Dir, l.Instance, kept.RecordName))
+		if err != nil || json.Unmarshal(text, &known) != nil || known.Event != hostile || known.Deployment != hostile || known.App != hostile {
+			t.Errorf("%q: it is remembered as %q, %v", hostile, text, err)
 		}
 	}
 	err := filepath.WalkDir(filepath.Dir(s.opts.Dir), func(path string, d fs.DirEntry, err error) error {
@@ -156,13 +159,13 @@ func TestFullDisk(t *testing.T) {
 		s.open()
 	})
 	s.open()
-	filler := filepath.Join(s.opts.Dir, tempPrefix+"filler")
+	filler := filepath.Join(s.opts.Dir, kept.TempPrefix+"filler")
 	_ = os.WriteFile(filler, make([]byte, 1<<20), 0o600) // as much as fits
 	l := s.toy("one")
 	if _, err := s.Launch(t.Context(), l); err == nil || !strings.Contains(err.Error(), "free space on the disk of "+s.opts.Dir) {
 		t.Errorf("launched on a full disk: %v", err)
 	}
-	if names := s.names(); !slices.Equal(names, []string{lockName, filepath.Base(filler)}) {
+	if names := s.names(); !slices.Equal(names, []string{kept.LockName, filepath.Base(filler)}) {
 		t.Errorf("a full disk has %q", names)
 	}
 	if err := os.Truncate(filler, 0); err != nil {
@@ -185,7 +188,7 @@ func leftoversAreSwept(t *testing.T, as *syscall.Credential) {
 	s.launch(s.toy("one"))
 	s.close()
 	// Not whole, but its popup may have been left running by somebody who renamed it.
-	if err := os.Rename(filepath.Join(s.opts.Dir, "one"), filepath.Join(s.opts.Dir, tempPrefix+"gone-one")); err != nil {
+	if err := os.Rename(filepath.Join(s.opts.Dir, "one"), filepath.Join(s.opts.Dir, kept.TempPrefix+"gone-one")); err != nil {
 		t.Fatal(err)
 	}
 	s.open()
@@ -193,7 +196,7 @@ func leftoversAreSwept(t *testing.T, as *syscall.Credential) {
 		t.Errorf("swept, processes %v run", left)
 	}
 	s.close()
-	for _, name := range []string{tempPrefix + "gone-two", tempPrefix + "new-three"} {
+	for _, name := range []string{kept.TempPrefix + "gone-two", kept.TempPrefix + "new-three"} {
 		write(t, filepath.Join(s.opts.Dir, name, "root/closed/x\xff/file"), "")
 		write(t, filepath.Join(s.opts.Dir, name, "root/shut/file"), "")
 		for _, dir := range []string{"root/closed/x\xff", "root/closed", "root/shut"} {
@@ -204,7 +207,7 @@ func leftoversAreSwept(t *testing.T, as *syscall.Credential) {
 	}
 	s.give(as)
 	s.asProcess(as, order{})
-	if names := s.names(); !slices.Equal(names, []string{lockName}) {
+	if names := s.names(); !slices.Equal(names, []string{kept.LockName}) {
 		t.Errorf("swept, there is %q", names)
 	}
 }
@@ -223,11 +226,7 @@ func TestEndThatFails(t *testing.T) {
 	if m := s.machine("one"); m.State != console.MachineStopped || !strings.Contains(m.Detail, "not all of it") {
 		t.Errorf("it is %+v", m)
 	}
-	m := s.find("one")
-	m.mu.Lock()
-	m.since, m.next = time.Time{}, time.Time{} // as if it were time
-	m.mu.Unlock()
-	m.tend(t.Context())
+	<-time.After(3 * time.Second) // within which what ended is started again
 	if left := s.processes("one"); len(left) > 0 {
 		t.Errorf("processes %v run", left)
 	}
@@ -272,13 +271,13 @@ func TestSocketsElsewhereAreRemoved(t *testing.T) {
 }
 
 func FuzzUserDataIsOnlyRead(f *testing.F) {
-	c := &Cloud{opts: Options{Host: "127.0.0.1"}}
+	k := &kind{Options: kept.Options{Host: "127.0.0.1"}}
 	plan := "plan_version: 1\nmanifest: {manifest_version: 1, id: toy, name: Toy, serve: {type: static}}\nservice: {url: \"https://example.org/x.git\"}\n"
 	f.Add(userData(f, plan))
 	f.Add(userData(f, plan+"serve: {domains: [a.example.org]}\n"))
 	f.Add([]byte("#!/bin/sh\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		plan, err := c.plan(console.Launch{Instance: "one", UserData: data})
+		plan, err := k.plan(console.Launch{Instance: "one", UserData: data})
 		if err != nil {
 			return
 		}

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -15,38 +14,25 @@ import (
 	"popup/userdata"
 )
 
-// Check implements console.Cloud. It joins everything that speaks against l.
-func (c *Cloud) Check(ctx context.Context, l console.Launch) error {
-	if err := c.ready(ctx); err != nil {
-		return err
-	}
-	err := c.checkMachine(l)
-	if len(l.UserData) > 0 {
-		_, planErr := c.plan(l)
-		err = errors.Join(err, planErr)
-	}
-	return err
-}
-
 // checkMachine says why this machine would not do.
-func (c *Cloud) checkMachine(l console.Launch) error {
+func (k *kind) checkMachine(l console.Launch) error {
 	var errs []error
-	if _, err := exec.LookPath(c.opts.Popup); err != nil {
-		errs = append(errs, fmt.Errorf("the popup program is not there to start instances with (%w); install it at %s again", err, c.opts.Popup))
+	if _, err := exec.LookPath(k.Popup); err != nil {
+		errs = append(errs, fmt.Errorf("the popup program is not there to start instances with (%w); install it at %s again", err, k.Popup))
 	}
-	if !l.Catalogued && !c.confines && !c.opts.AllowUnconfined {
+	if !l.Catalogued && !k.confines && !k.allowUnconfined {
 		errs = append(errs, errors.New("this machine's kernel has no Landlock to confine an app with, and this app is not of the catalogue: "+
 			"it could read all that the console can; add it to the catalogue, launch it on another cloud, or start the console with --allow-unconfined"))
 	}
-	return errors.Join(append(errs, c.checkEnterable())...)
+	return errors.Join(append(errs, k.checkEnterable())...)
 }
 
 // checkEnterable says which folder keeps the apps' user out, where they have one.
-func (c *Cloud) checkEnterable() error {
+func (k *kind) checkEnterable() error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	for dir := c.opts.Dir; ; dir = filepath.Dir(dir) {
+	for dir := k.Dir; ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if err != nil {
 			return fmt.Errorf("look at %s: %w", dir, err)
@@ -61,12 +47,12 @@ func (c *Cloud) checkEnterable() error {
 }
 
 // plan reads what l asks for out of its user-data, and says why it cannot be had here.
-func (c *Cloud) plan(l console.Launch) (wire.Plan, error) {
+func (k *kind) plan(l console.Launch) (wire.Plan, error) {
 	plan, err := userdata.Read(l.UserData)
 	if err != nil {
 		return wire.Plan{}, err
 	}
-	errs := []error{userdata.CheckPlan(plan), c.checkServe(plan.Serve)}
+	errs := []error{userdata.CheckPlan(plan), k.checkServe(plan.Serve)}
 	if plan.Instance != "" && plan.Instance != l.Instance {
 		errs = append(errs, fmt.Errorf("the user-data is that of instance %s, and %s is launched", plan.Instance, l.Instance))
 	}
@@ -83,11 +69,11 @@ func (c *Cloud) plan(l console.Launch) (wire.Plan, error) {
 }
 
 // checkServe refuses addresses that other machines have, and this one shares.
-func (c *Cloud) checkServe(s wire.Serve) error {
+func (k *kind) checkServe(s wire.Serve) error {
 	var errs []error
 	if len(s.Domains) > 0 {
 		errs = append(errs, fmt.Errorf("an instance on this machine has a port of %s and no name of its own, so it cannot be %s; launch without a domain, or on another cloud",
-			c.opts.Host, s.Domains[0]))
+			k.Host, s.Domains[0]))
 	}
 	if s.Listen != "" && s.Listen != ":80" {
 		errs = append(errs, fmt.Errorf("an instance on this machine is given a free port, and cannot choose %s; leave listen out, or launch on another cloud", s.Listen))

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"popup/cloud/kept"
 	"popup/console"
 	"popup/internal/sandbox"
 	"popup/internal/testutil"
@@ -87,9 +88,9 @@ func strangersAreConfined(t *testing.T, as *syscall.Credential) {
 	other := filepath.Join(s.opts.Dir, "two")
 	for _, path := range []string{
 		secret, filepath.Dir(secret), base, s.opts.Dir, home, filepath.Join(home, ".profile"), userHome(t), "/root",
-		other, filepath.Join(other, userDataName), filepath.Join(other, rootName), filepath.Join(other, configName),
+		other, filepath.Join(other, kept.UserDataName), filepath.Join(other, rootName), filepath.Join(other, configName),
 		othersState, filepath.Join(othersState, "mine"), filepath.Join(other, rootName, "var/lib/popup/service"),
-		filepath.Join(s.opts.Dir, "one", userDataName), filepath.Join(s.opts.Dir, "one", configName), filepath.Join(s.opts.Dir, "one", logName),
+		filepath.Join(s.opts.Dir, "one", kept.UserDataName), filepath.Join(s.opts.Dir, "one", configName), filepath.Join(s.opts.Dir, "one", logName),
 		filepath.Join(s.opts.Dir, "one", rootName, journalName),
 		fmt.Sprintf("/proc/%d/root%s", s.up("one"), secret), fmt.Sprintf("/proc/%d/environ", s.up("two")),
 	} {

@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"popup/cloud/kept"
 )
 
 const (
@@ -13,8 +14,6 @@ const (
 	journalName = "var/lib/popup/journal/journal.jsonl"
 	// journalTail is how much of it is read, in bytes: nothing long comes after the end.
 	journalTail = 64 << 10
-	// openNonblock keeps what is no file from being waited for.
-	openNonblock = syscall.O_NONBLOCK
 )
 
 // A journal tells whether an instance's end came. popup writes it down before it says
@@ -24,15 +23,15 @@ type journal struct {
 	ended bool
 }
 
-// over looks at the journal below root again where it has changed. What cannot be
-// read says nothing new.
-func (j *journal) over(dir *os.Root, root string) bool {
-	name := filepath.Join(root, journalName)
-	info, err := dir.Lstat(name)
+// over looks at the journal in the instance's folder again where it has changed. What
+// cannot be read says nothing new.
+func (j *journal) over(path string) bool {
+	name := filepath.Join(rootName, journalName)
+	info, err := os.Lstat(filepath.Join(path, name))
 	if err != nil || info.Size() == j.size {
 		return j.ended
 	}
-	text, err := readTail(dir, name, journalTail)
+	text, err := kept.ReadTail(path, name, journalTail)
 	if err != nil {
 		return j.ended
 	}

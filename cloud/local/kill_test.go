@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"popup/cloud/kept"
 	"popup/console"
 )
 
@@ -75,7 +76,7 @@ func TestConsoleKilledWhileItEnds(t *testing.T) {
 		kill()
 		s.open()
 		for _, m := range machines {
-			if s.find(m.Instance) == nil {
+			if !s.has(m.Instance) {
 				if left := s.processes(m.Instance); len(left) > 0 {
 					t.Errorf("of %s, which is gone, processes %v are left", m.Instance, left)
 				}
@@ -91,7 +92,7 @@ func TestConsoleKilledWhileItEnds(t *testing.T) {
 		for _, m := range machines {
 			s.end(m.Instance)
 		}
-		if left := s.processes(""); len(left) > 0 || !slices.Equal(s.names(), []string{lockName}) {
+		if left := s.processes(""); len(left) > 0 || !slices.Equal(s.names(), []string{kept.LockName}) {
 			t.Errorf("once all were ended there are processes %v and files %q", left, s.names())
 		}
 		s.close()
@@ -106,7 +107,7 @@ func (s *site) onceEach(launches []console.Launch) (found int) {
 	s.open()
 	before := map[string]console.Machine{}
 	for _, m := range s.all() {
-		before[m.Instance] = *m.shown.Load()
+		before[m.Instance] = m
 	}
 	var names []string
 	for _, l := range launches {
@@ -131,7 +132,7 @@ func (s *site) onceEach(launches []console.Launch) (found int) {
 		}
 		s.end(name)
 	}
-	if left := s.processes(""); len(left) > 0 || !slices.Equal(s.names(), []string{lockName}) {
+	if left := s.processes(""); len(left) > 0 || !slices.Equal(s.names(), []string{kept.LockName}) {
 		s.t.Errorf("once all were ended there are processes %v and files %q", left, s.names())
 	}
 	s.close()

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"popup/cloud/cloudtest"
+	"popup/cloud/kept"
 	"popup/console"
 	"popup/userdata"
 )
@@ -36,14 +37,14 @@ func TestInstanceIsServed(t *testing.T) {
 	await(t, m.Address, "hello from the app")
 	dir := filepath.Join(s.opts.Dir, "one")
 	for name, want := range map[string]os.FileMode{
-		"": os.ModeDir | folderMode(), configName: 0o600, userDataName: 0o600, recordName: 0o600, logName: 0o600, outputName: 0o600,
-		runName: os.ModeDir | 0o700, filepath.Dir(configName): os.ModeDir | 0o700,
+		"": os.ModeDir | folderMode(), configName: 0o600, kept.UserDataName: 0o600, kept.RecordName: 0o600, logName: 0o600, kept.OutputName: 0o600,
+		kept.RunName: os.ModeDir | 0o700, filepath.Dir(configName): os.ModeDir | 0o700,
 	} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode() != want {
 			t.Errorf("%q is %v, %v; want %v", name, info, err, want)
 		}
 	}
-	if kept, err := os.ReadFile(filepath.Join(dir, userDataName)); err != nil || !bytes.Equal(kept, l.UserData) {
+	if kept, err := os.ReadFile(filepath.Join(dir, kept.UserDataName)); err != nil || !bytes.Equal(kept, l.UserData) {
 		t.Errorf("the user-data is kept as %q, %v", kept, err)
 	}
 	pid := s.up("one")
@@ -58,7 +59,7 @@ func TestInstanceIsServed(t *testing.T) {
 		}
 	}
 	s.end("one")
-	if left := s.processes("one"); len(left) > 0 || !slices.Equal(s.names(), []string{lockName}) {
+	if left := s.processes("one"); len(left) > 0 || !slices.Equal(s.names(), []string{kept.LockName}) {
 		t.Errorf("after its end there are processes %v and files %q", left, s.names())
 	}
 	listener, err := net.Listen("tcp", strings.TrimPrefix(m.Address, "http://"))
@@ -87,7 +88,7 @@ func TestEveryFormOfUserData(t *testing.T) {
 		}
 	}
 	for _, m := range s.all() {
-		await(t, "http://"+m.address(), "hello from the app")
+		await(t, m.Address, "hello from the app")
 	}
 }
 
@@ -243,7 +244,7 @@ func TestBrokenRecord(t *testing.T) {
 		m := s.launch(s.toy("one"))
 		await(t, m.Address, "hello")
 		s.close()
-		path := filepath.Join(s.opts.Dir, "one", recordName)
+		path := filepath.Join(s.opts.Dir, "one", kept.RecordName)
 		if text == "" {
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"popup/cloud/kept"
 	"popup/console"
 	"popup/internal/sandbox"
 	"popup/internal/wire"
@@ -144,7 +145,7 @@ func (s *site) clear() {
 	s.close()
 	s.open()
 	for _, m := range s.all() {
-		if err := s.terminate(m.Instance); err != nil {
+		if err := s.Terminate(context.WithoutCancel(s.t.Context()), m.Instance); err != nil {
 			s.t.Error(err)
 		}
 	}
@@ -155,9 +156,24 @@ func (s *site) clear() {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
-	if names := s.names(); !slices.Equal(names, []string{lockName}) {
+	if names := s.names(); !slices.Equal(names, []string{kept.LockName}) {
 		s.t.Errorf("the folder still has %q", names)
 	}
+}
+
+// all are the machines as the cloud lists them.
+func (s *site) all() []console.Machine {
+	s.t.Helper()
+	machines, err := s.Machines(context.WithoutCancel(s.t.Context()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return machines
+}
+
+func (s *site) has(instance string) bool {
+	s.t.Helper()
+	return slices.ContainsFunc(s.all(), func(m console.Machine) bool { return m.Instance == instance })
 }
 
 // names are those in the folder.
@@ -272,11 +288,7 @@ func (s *site) end(instance string) {
 // machine is what the cloud says of an instance.
 func (s *site) machine(instance string) console.Machine {
 	s.t.Helper()
-	machines, err := s.Machines(s.t.Context())
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for _, m := range machines {
+	for _, m := range s.all() {
 		if m.Instance == instance {
 			return m
 		}

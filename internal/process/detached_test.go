@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDetachedOutlivesItsStarter(t *testing.T) {
@@ -100,6 +101,35 @@ func TestDetachedKnowsItsOwn(t *testing.T) {
 		}
 		if pid, err := Detached(runDir); err != nil || pid != want {
 			t.Errorf("%s: process %d, %v; want %d", name, pid, err, want)
+		}
+	}
+}
+
+func TestAskDetached(t *testing.T) {
+	for _, c := range []struct {
+		name, script string
+		grace        time.Duration
+		ends         bool
+	}{
+		{"ends when it is told to", "trap 'echo told > told; exit' TERM; echo $$ > pid; while :; do sleep 0.01; done", time.Minute, true},
+		{"does not", "trap '' TERM; echo $$ > pid; while :; do sleep 0.01; done", 50 * time.Millisecond, false},
+	} {
+		spec := script(t, c.script)
+		if err := Detach(testContext(t), spec, openOutput(t)); err != nil {
+			t.Fatal(err)
+		}
+		pid := readPID(t, filepath.Join(spec.Dir, "pid"))
+		if err := AskDetached(testContext(t), spec.RunDir, c.grace); err != nil || running(pid) == c.ends {
+			t.Errorf("%s: it runs: %v, %v", c.name, running(pid), err)
+		}
+		if _, err := os.Stat(filepath.Join(spec.Dir, "told")); (err == nil) != c.ends {
+			t.Errorf("%s: it was told: %v", c.name, err == nil)
+		}
+		if _, err := EndOrphans(spec.RunDir); err != nil {
+			t.Error(err)
+		}
+		if err := AskDetached(testContext(t), spec.RunDir, time.Minute); err != nil {
+			t.Errorf("%s: nobody is there, %v", c.name, err)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package local
+package kept
 
 import (
 	"context"
@@ -15,7 +15,6 @@ import (
 	"popup/console"
 	"popup/internal/atomicfile"
 	"popup/internal/wire"
-	"popup/userdata"
 )
 
 // Launch implements console.Cloud. The machine is there, with its record, from one
@@ -29,7 +28,7 @@ func (c *Cloud) Launch(ctx context.Context, l console.Launch) (console.Machine, 
 	return *m.shown.Load(), nil
 }
 
-func (c *Cloud) launch(ctx context.Context, l console.Launch) (*machine, error) {
+func (c *Cloud) launch(ctx context.Context, l console.Launch) (*held, error) {
 	c.making.Lock()
 	defer c.making.Unlock()
 	if err := c.ready(ctx); err != nil {
@@ -41,14 +40,10 @@ func (c *Cloud) launch(ctx context.Context, l console.Launch) (*machine, error) 
 	if m := c.find(l.Instance); m != nil {
 		return m, nil
 	}
-	if err := c.checkMachine(l); err != nil {
+	if err := c.kind.Check(ctx, l); err != nil {
 		return nil, err
 	}
-	plan, err := c.plan(l)
-	if err != nil {
-		return nil, err
-	}
-	m, err := c.make(l, plan)
+	m, err := c.make(l)
 	if err != nil {
 		return nil, err
 	}
@@ -60,29 +55,24 @@ func (c *Cloud) launch(ctx context.Context, l console.Launch) (*machine, error) 
 }
 
 // make lays the machine's folder out aside, and gives it its name.
-func (c *Cloud) make(l console.Launch, plan wire.Plan) (m *machine, err error) {
-	config, err := userdata.EncodePlan(plan)
+func (c *Cloud) make(l console.Launch) (*held, error) {
+	port, err := c.freePort()
 	if err != nil {
 		return nil, err
 	}
-	r := record{Instance: l.Instance, Event: l.Event, Deployment: l.Deployment, App: l.App, Launched: time.Now().UTC()}
-	if r.Port, err = c.freePort(); err != nil {
+	temp := TempPrefix + "new-" + l.Instance
+	if err := c.discard(context.Background(), temp); err != nil {
 		return nil, err
 	}
-	known, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("write its record: %w", err)
-	}
-	temp := tempPrefix + "new-" + l.Instance
-	if err := c.discard(temp); err != nil {
-		return nil, err
-	}
-	err = c.fill(temp, map[string][]byte{configName: config, userDataName: l.UserData, recordName: append(known, '\n')})
+	m := Machine{Path: filepath.Join(c.opts.Dir, temp), Record: Record{
+		Instance: l.Instance, Event: l.Event, EventID: l.EventID, Deployment: l.Deployment, App: l.App, Port: port, Launched: time.Now().UTC(),
+	}}
+	err = c.fill(&m, l)
 	if err == nil {
 		err = c.dir.Rename(temp, l.Instance)
 	}
 	if err != nil {
-		return nil, errors.Join(explainFull(err, c.opts.Dir), c.discard(temp))
+		return nil, errors.Join(explainFull(err, c.opts.Dir), c.discard(context.Background(), temp))
 	}
 	if err := atomicfile.SyncDir(c.opts.Dir); err != nil {
 		return nil, err // a folder that is there after all is found by whoever asks again
@@ -91,25 +81,28 @@ func (c *Cloud) make(l console.Launch, plan wire.Plan) (m *machine, err error) {
 }
 
 // fill makes the folder of a machine with its files, which only we may read, on disk.
-func (c *Cloud) fill(name string, files map[string][]byte) error {
-	path := filepath.Join(c.opts.Dir, name)
+func (c *Cloud) fill(m *Machine, l console.Launch) error {
 	for _, d := range []struct {
 		name string
 		mode os.FileMode
-	}{
-		{"", folderMode()}, {rootName, folderMode()}, {tempName, folderMode()}, {runName, 0o700},
-		{filepath.Dir(filepath.Dir(configName)), folderMode()}, {filepath.Dir(configName), 0o700},
-	} {
-		if err := os.Mkdir(filepath.Join(path, d.name), d.mode); err != nil {
+	}{{"", c.opts.Mode}, {RunName, 0o700}} {
+		if err := os.Mkdir(m.At(d.name), d.mode); err != nil {
 			return err
 		}
 	}
-	for file, content := range files {
-		if err := atomicfile.Write(filepath.Join(path, file), content, 0o600); err != nil {
+	if err := c.kind.Fill(m, l); err != nil {
+		return err
+	}
+	known, err := json.MarshalIndent(m.Record, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write its record: %w", err)
+	}
+	for file, content := range map[string][]byte{UserDataName: l.UserData, RecordName: append(known, '\n')} {
+		if err := atomicfile.Write(m.At(file), content, 0o600); err != nil {
 			return err
 		}
 	}
-	return atomicfile.SyncFS(path) // the folders, too
+	return atomicfile.SyncFS(m.Path) // the folders, too
 }
 
 // explainFull says what to try where the disk is full.

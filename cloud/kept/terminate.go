@@ -1,15 +1,12 @@
-package local
+package kept
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-	"syscall"
 
 	"popup/console"
 	"popup/internal/process"
@@ -27,19 +24,19 @@ func (c *Cloud) Terminate(ctx context.Context, instance string) error {
 	if wire.CheckInstance(instance) != nil {
 		return nil // nothing can have been launched by that id
 	}
-	if err := c.terminate(instance); err != nil {
+	if err := c.terminate(ctx, instance); err != nil {
 		return fmt.Errorf("end %s: %w", instance, err)
 	}
 	return nil
 }
 
-func (c *Cloud) terminate(instance string) error {
-	gone := tempPrefix + "gone-" + instance
+func (c *Cloud) terminate(ctx context.Context, instance string) error {
+	gone := TempPrefix + "gone-" + instance
 	if m := c.find(instance); m != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.ending = true
-		if err := c.kill(instance); err != nil {
+		if err := c.kill(ctx, instance); err != nil {
 			m.show(console.MachineStopped, fmt.Sprintf("it is being ended, and not all of it does: %v", err))
 			return err
 		}
@@ -50,27 +47,32 @@ func (c *Cloud) terminate(instance string) error {
 		delete(c.machines, instance)
 		c.mu.Unlock()
 	}
-	return c.discard(gone) // also what a try before this one could not remove
+	return c.discard(ctx, gone) // also what a try before this one could not remove
 }
 
-// kill ends all that runs in the folder name: popup first, which starts what it finds
-// dead, and then what it started.
-func (c *Cloud) kill(name string) error {
-	for _, records := range []string{runName, filepath.Join(rootName, "run/popup/processes")} {
-		if _, err := process.EndOrphans(filepath.Join(c.opts.Dir, name, records)); err != nil {
+// kill ends what runs in the folder name: the program, which starts what it finds dead,
+// and then what it started; and removes what it had elsewhere.
+func (c *Cloud) kill(ctx context.Context, name string) error {
+	path := filepath.Join(c.opts.Dir, name)
+	runs := filepath.Join(path, RunName)
+	if c.opts.Grace > 0 {
+		if err := process.AskDetached(ctx, runs, c.opts.Grace); err != nil {
 			return err
 		}
 	}
-	return nil
+	if _, err := process.EndOrphans(runs); err != nil {
+		return err
+	}
+	return c.kind.Clear(path)
 }
 
 // discard removes the folder name and everything that belongs to it. It is fine that
 // there is none.
-func (c *Cloud) discard(name string) error {
+func (c *Cloud) discard(ctx context.Context, name string) error {
 	if _, err := c.dir.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err := errors.Join(c.kill(name), c.removeSockets(name)); err != nil {
+	if err := c.kill(ctx, name); err != nil {
 		return err
 	}
 	unlock(c.dir, name)
@@ -97,33 +99,4 @@ func unlock(dir *os.Root, name string) {
 			unlock(dir, filepath.Join(name, e.Name()))
 		}
 	}
-}
-
-// socketsPrefix begins the name of a folder for sockets that popup makes elsewhere,
-// where the path of its root is too long for their addresses.
-const socketsPrefix = "popup-s-"
-
-// removeSockets removes that folder where popup was killed and could not.
-func (c *Cloud) removeSockets(name string) error {
-	text, err := readTail(c.dir, filepath.Join(name, rootName, filepath.Dir(journalName), "facts.json"), 1<<20)
-	if err != nil {
-		return nil // there is no such instance yet
-	}
-	var facts struct {
-		Sockets string `json:"sockets"`
-	}
-	if json.Unmarshal(text, &facts) != nil || !strings.HasPrefix(filepath.Base(facts.Sockets), socketsPrefix) {
-		return nil
-	}
-	info, err := os.Lstat(facts.Sockets)
-	if err != nil || !info.IsDir() {
-		return nil
-	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); !ok || int(owner.Uid) != os.Geteuid() {
-		return nil // it is somebody else's by now
-	}
-	if err := os.RemoveAll(facts.Sockets); err != nil {
-		return fmt.Errorf("remove its sockets: %w", err)
-	}
-	return nil
 }
