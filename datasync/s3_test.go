@@ -119,7 +119,7 @@ func between(t *testing.T, server *testutil.S3, fn func(w http.ResponseWriter, r
 	}
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(to)
-		r.Out.Host = to.Host
+		r.Out.Host = r.In.Host // it is signed
 	}}
 	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !fn(w, r) {

@@ -213,6 +213,14 @@ func (s *S3) Keys(prefix string) []string {
 	return keys
 }
 
+// Uploads is how many uploads in parts were begun and not ended.
+func (s *S3) Uploads() int {
+	s.t.Helper()
+	out, err := s.client.ListMultipartUploads(context.Background(), &s3.ListMultipartUploadsInput{Bucket: &s.Bucket})
+	s.do(out, err)
+	return len(out.Uploads)
+}
+
 // OpenToAll lets everybody list and read the bucket.
 func (s *S3) OpenToAll() {
 	s.t.Helper()
