@@ -69,17 +69,19 @@ func (i *Instance) end(now time.Time) {
 // advance takes an event through all that time and its instances have it go through by
 // now. Who called it writes the event.
 func (c *Console) advance(tx Tx, e *Event) error {
-	for {
-		on, err := c.advanceOnce(tx, e)
-		if err != nil || !on {
-			return errors.Join(err, c.settle(tx, e))
-		}
+	err := c.recount(tx, e)
+	for on := true; err == nil && on; {
+		on, err = c.advanceOnce(tx, e)
 	}
+	if err == nil {
+		err = errors.Join(c.settle(tx, e), c.count(tx, e))
+	}
+	return err
 }
 
 func (c *Console) advanceOnce(tx Tx, e *Event) (on bool, err error) {
 	now := c.now()
-	over := !e.State.Over() && !e.EndsAt.After(now)
+	over := !e.State.Over() && !e.LastsUntil().After(now)
 	if !e.State.Over() {
 		e.Stuck = ""
 	}
@@ -88,15 +90,18 @@ func (c *Console) advanceOnce(tx Tx, e *Event) (on bool, err error) {
 	}
 	switch {
 	case over && e.Stuck == "":
-		o := Operation{ID: newID(16), Verb: verbEnd, By: System.ID, Created: now}
-		return true, errors.Join(c.end(tx, e, &o), c.audit(tx, System, verbEnd, "event/"+e.ID, "ended "+e.Name+": its end has come"))
-	case e.State == EventOpen && e.Held == "" && !e.FreezesAt.After(now):
+		o, why := Operation{ID: newID(16), Verb: verbEnd, By: System.ID, Created: now}, "its end has come"
+		if e.CapReached = e.Capped(); e.CapReached {
+			why = "its cap of " + e.CapAmount().String() + " is reached"
+		}
+		return true, errors.Join(c.end(tx, e, &o), c.audit(tx, System, verbEnd, "event/"+e.ID, "ended "+e.Name+": "+why))
+	case e.State == EventOpen && e.Held == "" && !e.FrozenFrom().After(now):
 		return true, c.turn(tx, e, stepFreeze)
 	case over: // its end is in doubt: it is neither opened nor reminded of
 		return false, nil
 	case e.State == EventScheduled && !e.StartsAt.After(now):
 		return true, c.open(tx, e)
-	case e.State == EventFrozen && e.Held == "" && e.FreezesAt.After(now): // it was extended
+	case e.State == EventFrozen && e.Held == "" && e.FrozenFrom().After(now): // it was extended
 		return true, c.turn(tx, e, stepThaw)
 	}
 	c.remind(e)
@@ -191,14 +196,14 @@ func (e Event) nextDue() (due time.Time) {
 		at(e.StartsAt)
 	case EventOpen:
 		if e.Held == "" {
-			at(e.FreezesAt)
+			at(e.FrozenFrom())
 		}
 	}
 	if e.State == EventOpen || e.State == EventFrozen {
 		at(e.nextReminder())
 	}
 	if !e.State.Over() {
-		at(e.EndsAt)
+		at(e.LastsUntil())
 	}
 	return due
 }

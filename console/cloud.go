@@ -175,21 +175,26 @@ type Image struct {
 
 // A Pricer is a Cloud that costs money.
 type Pricer interface {
+	// Price is what a machine like that costs. The error is a sentence on why that is not
+	// known, and what to try.
 	Price(ctx context.Context, l Launch) (Price, error)
 }
 
 // A Price is what one machine costs while it is there. Amounts are in millionths of the
 // currency, so that sums are exact.
 type Price struct {
-	Currency string // USD
-	AsOf     time.Time
-	Lines    []PriceLine
+	Currency string      `json:"currency,omitempty"` // USD
+	AsOf     time.Time   `json:"as_of,omitzero"`     // of the table it is from
+	Lines    []PriceLine `json:"lines,omitempty"`
 }
 
 // A PriceLine is one part of a price.
 type PriceLine struct {
-	What string // t4g.small in eu-central-1
-	Hour int64  // millionths an hour
+	What string `json:"what"` // t4g.small in eu-central-1
+	Hour int64  `json:"hour"` // millionths an hour
+	// Stays says that it is one a deployment, and is there from its first machine until all
+	// of its event is removed: a volume for its state.
+	Stays bool `json:"stays,omitempty"`
 }
 
 // ByHand is a Cloud that asks a person to do what other clouds do.

@@ -34,6 +34,9 @@ type Deployment struct {
 	Secrets     []byte    `json:"secrets,omitempty"`
 	SecretNames []string  `json:"secret_names,omitempty"`
 	Created     time.Time `json:"created"`
+	// Price is what an instance costs, as it was said at the launch, and billed whatever a
+	// newer table says; nil: nothing.
+	Price *Rate `json:"price,omitempty"`
 }
 
 func (d Deployment) record() Record {

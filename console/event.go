@@ -54,6 +54,14 @@ type Event struct {
 	EndsAt    time.Time `json:"ends_at"`
 	// Held is set while somebody froze it (or let it go on) by hand, whatever FreezesAt says.
 	Held string `json:"held,omitempty"` // heldFrozen, heldOpen, or empty
+	// Cap is what it may cost, in millionths of the currency it is paid in; 0: as much as it does.
+	Cap int64 `json:"cap,omitempty"`
+	// CapReached says that it was ended because of it.
+	CapReached bool `json:"cap_reached,omitempty"`
+	// Meters are what it costs, one a currency; none: nothing. Unpriced says that what
+	// some of it costs is not known.
+	Meters   []Meter `json:"meters,omitempty"`
+	Unpriced bool    `json:"unpriced,omitempty"`
 	// Webhook is told of reminders and of changes of state; empty: nobody is.
 	Webhook  string    `json:"webhook,omitempty"`
 	Reminded time.Time `json:"reminded,omitzero"` // the last reminder that was given, or when it was opened

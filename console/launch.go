@@ -32,6 +32,7 @@ type EventRequest struct {
 	End     string `json:"end,omitempty"`
 	Zone    string `json:"zone,omitempty"`    // an IANA name; empty: UTC
 	Webhook string `json:"webhook,omitempty"` // told of reminders and changes
+	Cap     string `json:"cap,omitempty"`     // what it may cost, like 25.50; empty: as much as it does
 }
 
 // An AppRequest asks for one app. Either App or Repository is given.
@@ -57,6 +58,7 @@ type Preview struct {
 	Count  int      // of instances, all together
 	Notes  []string // sentences on what works less well than one might think
 	EndsAt time.Time
+	Quote  Quote // what it costs
 }
 
 // A PreviewApp is one app of a preview.
@@ -72,7 +74,7 @@ func (c *Console) Preview(ctx context.Context, a Actor, r LaunchRequest) (Previe
 	if err != nil {
 		return Preview{}, err
 	}
-	v := Preview{Event: p.event, New: p.isNew, Button: "Launch until " + p.event.until(c.now()), Cloud: p.cloud, Notes: p.notes, EndsAt: p.event.EndsAt}
+	v := Preview{Event: p.event, New: p.isNew, Button: "Launch until " + p.event.until(c.now()), Cloud: p.cloud, Notes: p.notes, EndsAt: p.event.EndsAt, Quote: c.quote(p)}
 	for i, d := range p.deployments {
 		first := c.plannedInstance(p.event, d, 1)
 		text, err := c.userData(p.event, d, first, "")
@@ -178,7 +180,6 @@ func (c *Console) launch(tx Tx, a Actor, p prepared, o *Operation) error {
 			return err
 		}
 	}
-	e.Due = e.nextDue()
 	o.Event, o.Instances = e.ID, nil
 	var titles []string
 	for _, d := range p.deployments {
@@ -194,6 +195,10 @@ func (c *Console) launch(tx Tx, a Actor, p prepared, o *Operation) error {
 			o.Instances = append(o.Instances, i.ID)
 		}
 	}
+	if err := c.launchCapped(tx, &e, p); err != nil {
+		return err
+	}
+	e.Due = e.nextDue()
 	detail := fmt.Sprintf("launched %s as %d instances in %s, until %s", strings.Join(titles, ", "), len(o.Instances), p.cloud, e.until(now))
 	return errors.Join(put(tx, e), put(tx, *o), c.audit(tx, a, verbLaunch, "event/"+e.ID, detail))
 }

@@ -80,7 +80,10 @@ func (c *Console) prepare(ctx context.Context, a Actor, r LaunchRequest) (prepar
 	if err := w.err(); err != nil {
 		return p, err
 	}
-	return p, c.checkCloud(ctx, p)
+	if err := c.checkCloud(ctx, p); err != nil {
+		return p, err
+	}
+	return p, c.price(ctx, &p)
 }
 
 func appField(i int) string { return fmt.Sprintf("apps[%d]", i) }

@@ -9,13 +9,18 @@ import (
 var reminders = []time.Duration{7 * 24 * time.Hour, 24 * time.Hour, time.Hour}
 
 // nextReminder is when the next one is due; zero: there is none.
-func (e Event) nextReminder() time.Time {
+func (e Event) nextReminder() (next time.Time) {
+	ends := e.LastsUntil()
 	for _, before := range reminders {
-		if at := e.EndsAt.Add(-before); at.After(e.Reminded) {
-			return at
+		if at := ends.Add(-before); at.After(e.Reminded) {
+			next = at
+			break
 		}
 	}
-	return time.Time{}
+	if at := e.capWarnsAt(); at.After(e.Reminded) && at.Before(ends) && (next.IsZero() || at.Before(next)) {
+		next = at
+	}
+	return next
 }
 
 // remind gives the reminder that is due. Of several that became due at once only the
@@ -28,8 +33,23 @@ func (c *Console) remind(e *Event) {
 	if at := e.nextReminder(); at.IsZero() || at.After(now) {
 		return
 	}
+	text := fmt.Sprintf("%s ends on %s, %s from now.", e.Title, e.ending(now), roughly(e.LastsUntil().Sub(now)))
+	if at := e.capWarnsAt(); at.After(e.Reminded) && !at.After(now) {
+		text += fmt.Sprintf(" It has cost %s, of %s that it may.", e.Spent(now)[0], e.CapAmount())
+	}
+	if says := e.CapSays(); says != "" {
+		text += " " + says
+	}
 	e.Reminded = now
-	e.tell(fmt.Sprintf("%s ends on %s, %s from now.", e.Title, e.until(now), roughly(e.EndsAt.Sub(now))), now)
+	e.tell(text, now)
+}
+
+// ending says when an event ends: at its end, or sooner because of its cap.
+func (e Event) ending(now time.Time) string {
+	if e.Capped() {
+		return e.spoken(e.LastsUntil())
+	}
+	return e.until(now)
 }
 
 // roughly is a length of time as people say it.
@@ -51,14 +71,14 @@ func roughly(d time.Duration) string {
 
 // Reminder is what an event's pages say as the end comes near; empty: nothing.
 func (e Event) Reminder(now time.Time) string {
-	left := e.EndsAt.Sub(now)
+	left := e.LastsUntil().Sub(now)
 	switch {
 	case e.State.Over():
 		return "This event is over."
 	case e.State == EventFrozen:
-		return fmt.Sprintf("Everything can be read, and nothing written any more. This event ends on %s.", e.until(now))
+		return fmt.Sprintf("Everything can be read, and nothing written any more. This event ends on %s.", e.ending(now))
 	case e.State == EventOpen && left <= reminders[0]:
-		return fmt.Sprintf("This event ends on %s, %s from now.", e.until(now), roughly(left))
+		return fmt.Sprintf("This event ends on %s, %s from now.", e.ending(now), roughly(left))
 	}
 	return ""
 }

@@ -18,12 +18,16 @@ const leastFreeze = time.Minute
 // wantedOf is how an instance is to be: its event decides, and after that what is
 // wanted of it by hand. Its generation is not set.
 func wantedOf(e Event, i Instance) wire.Wanted {
-	freeze := e.EndsAt.Sub(e.FreezesAt)
+	freeze := e.LastsUntil().Sub(e.FrozenFrom())
 	if e.Held == heldOpen {
 		freeze = min(freeze, leastFreeze)
 	}
+	end := wire.End{At: e.End, Zone: e.Zone, Freeze: apps.Duration(freeze)}
+	if e.Capped() {
+		end.At, end.Zone = e.LastsUntil().UTC().Format(planTime), "UTC"
+	}
 	w := wire.Wanted{
-		End:      &wire.End{At: e.End, Zone: e.Zone, Freeze: apps.Duration(freeze)},
+		End:      &end,
 		ReadOnly: e.State == EventFrozen || given(i.Pinned.ReadOnly),
 		Ended:    e.State.Over() || i.State == InstanceEnding || i.State == InstanceGone || i.State == InstanceFailed,
 	}

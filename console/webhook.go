@@ -99,7 +99,7 @@ func (c *Console) post(ctx context.Context, e Event, m Message) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]any{"id": m.ID, "event": e.Name, "title": e.Title, "state": m.State, "ends_at": e.EndsAt,
+	body, err := json.Marshal(map[string]any{"id": m.ID, "event": e.Name, "title": e.Title, "state": m.State, "ends_at": e.LastsUntil(),
 		"url": c.opts.URL + "/e/" + e.Name, "text": m.Text, "at": m.At})
 	if err != nil {
 		return err
