@@ -32,6 +32,7 @@ type EventChange struct {
 	End     *string `json:"end,omitempty"` // later is to extend it
 	Zone    *string `json:"zone,omitempty"`
 	Webhook *string `json:"webhook,omitempty"`
+	Cap     *string `json:"cap,omitempty"`   // an amount like 25.50; empty: none
 	Owner   *string `json:"owner,omitempty"` // a person's id
 }
 
@@ -109,6 +110,9 @@ func (c *Console) CreateEvent(ctx context.Context, a Actor, r EventRequest) (e E
 		w.add("title", "say what it is called")
 	}
 	drafted := c.newEvent(ctx, a, r, apps.Lifetime{}, &w)
+	if drafted.Cap != 0 && !c.Charges() {
+		w.add("cap", capsNothing)
+	}
 	if err := w.err(); err != nil {
 		return Event{}, err
 	}
@@ -137,6 +141,7 @@ func (c *Console) newEvent(ctx context.Context, a Actor, r EventRequest, life ap
 	}
 	w.check("webhook", c.checkWebhook(ctx, r.Webhook))
 	dates{Start: r.Start, Freeze: r.Freeze, End: r.End, Zone: r.Zone, Life: life}.set(&e, c.now(), w)
+	e.setCap(r.Cap, w)
 	return e
 }
 
@@ -228,14 +233,14 @@ func (c *Console) changeEvent(tx Tx, e *Event, change EventChange, w *wrong) err
 	if change.Start != nil || change.Freeze != nil || change.End != nil || change.Zone != nil {
 		d.set(e, c.now(), w)
 	}
-	return nil
+	return c.changeCap(tx, e, change.Cap, w)
 }
 
 // changes says what is different from before; empty: nothing.
 func (e Event) changes(was Event) string {
 	var says []string
 	for _, field := range []struct{ name, was, is string }{{"title", was.Title, e.Title}, {"start", was.Start, e.Start}, {"freeze", was.Freeze, e.Freeze},
-		{"end", was.End, e.End}, {"zone", was.Zone, e.Zone}, {"owner", was.Owner, e.Owner}} {
+		{"end", was.End, e.End}, {"zone", was.Zone, e.Zone}, {"owner", was.Owner, e.Owner}, {"cap", amountOf(was.Cap), amountOf(e.Cap)}} {
 		if field.was != field.is {
 			says = append(says, fmt.Sprintf("%s: %q instead of %q", field.name, field.is, field.was))
 		}
