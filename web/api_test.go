@@ -21,6 +21,7 @@ import (
 	"popup/console"
 	"popup/console/catalogue"
 	"popup/internal/wire"
+	"popup/templates"
 	"popup/web/api"
 	"popup/web/oidc"
 )
@@ -217,7 +218,7 @@ func TestDownload(t *testing.T) {
 	s.claim(t)
 	at := "/download/" + hex.EncodeToString(sum[:])
 	whole := s.do(t, request{method: "GET", path: at})
-	if whole.body != string(content) || !strings.Contains(whole.header.Get("Cache-Control"), "immutable") {
+	if whole.body != string(content) || whole.header.Get("Content-Type") != mediaFile || !strings.Contains(whole.header.Get("Cache-Control"), "immutable") {
 		t.Errorf("%d bytes, %v", len(whole.body), whole.header)
 	}
 	if part := s.do(t, request{method: "GET", path: at, header: map[string]string{"Range": "bytes=4990-"}}); part.status != 206 || part.body != string(content[4990:]) {
@@ -233,6 +234,25 @@ func TestDownload(t *testing.T) {
 		if got := s.do(t, request{method: "GET", path: other}); got.status != 404 {
 			t.Errorf("%s: %d", other, got.status)
 		}
+	}
+}
+
+// TestDownloadOutlivesRequests: on a slow line it takes longer than any other answer may.
+func TestDownloadOutlivesRequests(t *testing.T) {
+	const size = 64 << 20 // more than what lies between a server and who reads later
+	path := filepath.Join(t.TempDir(), "popup")
+	must(t, os.WriteFile(path, nil, 0o600))
+	must(t, os.Truncate(path, size))
+	s := newSite(t, func(o *Options) { o.Binaries = map[string]string{"sum": path} })
+	s.claim(t)
+	resp, err := http.Get(s.impatient(t) + "/download/sum")
+	must(t, err)
+	defer resp.Body.Close()
+	passed := time.NewTimer(300 * time.Millisecond)
+	defer passed.Stop()
+	<-passed.C
+	if n, err := io.Copy(io.Discard, resp.Body); n != size || err != nil {
+		t.Errorf("after a moment %d bytes of %d come: %v", n, size, err)
 	}
 }
 
@@ -271,15 +291,29 @@ func TestProblems(t *testing.T) {
 		if p.Status != test.status || p.Detail == "" || test.says != "" && p.Detail != test.says || strings.Contains(p.Detail, "SQL") {
 			t.Errorf("%v is told as %+v", test.err, p)
 		}
+		if later := p.Status == 429 || p.Status == 503; later != (p.After > 0) || (p.Status == 422) != (len(p.Errors) > 0) {
+			t.Errorf("%v is told without the field, or when to try again: %+v", test.err, p)
+		}
 	}
 }
 
-// TestCompressed: what is text and long travels small.
+// TestCompressed: what is text and long travels small, and arrives as it was.
 func TestCompressed(t *testing.T) {
 	s := newOwnedSite(t)
-	got := s.send(t, request{method: "GET", path: "/api/v1/openapi.json", header: map[string]string{"Accept-Encoding": "gzip"}})
-	if got.header.Get("Content-Encoding") != "gzip" || len(got.body) > len(s.openapi)/3 || !strings.Contains(got.header.Get("Vary"), "Accept-Encoding") {
-		t.Errorf("%d bytes of %d, %v", len(got.body), len(s.openapi), got.header)
+	style, err := templates.AssetPath("console.css")
+	must(t, err)
+	for _, path := range []string{"/api/v1/openapi.json", "/sign-in", style} {
+		plain := s.send(t, request{method: "GET", path: path})
+		got := s.send(t, request{method: "GET", path: path, header: map[string]string{"Accept-Encoding": "gzip"}})
+		if got.header.Get("Content-Encoding") != "gzip" || len(got.body) > len(plain.body)*2/3 || !strings.Contains(got.header.Get("Vary"), "Accept-Encoding") {
+			t.Errorf("%s: %d bytes of %d, %v", path, len(got.body), len(plain.body), got.header)
+			continue
+		}
+		z, err := gzip.NewReader(strings.NewReader(got.body))
+		must(t, err)
+		if unpacked, err := io.ReadAll(z); err != nil || len(unpacked) != len(plain.body) {
+			t.Errorf("%s: %d bytes are unpacked of %d: %v", path, len(unpacked), len(plain.body), err)
+		}
 	}
 }
 

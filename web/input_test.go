@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"popup/web/api"
@@ -128,8 +130,11 @@ var wicked = []string{
 func TestHostileValues(t *testing.T) {
 	s := newOwnedSite(t)
 	before := s.do(t, request{who: "olga", method: "GET", path: "/api/v1/instances"}).body
+	var asked atomic.Int64
+	inside := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer inside.Close()
 	for _, field := range []string{"event.name", "event.zone", "event.end", "event.start", "event.freeze", "event.webhook", "cloud", "apps[].app", "apps[].repository", "apps[].service"} {
-		for _, value := range wicked {
+		for _, value := range append(slices.Clone(wicked), inside.URL+"/x.git") {
 			quoted, err := json.Marshal(value)
 			must(t, err)
 			var body map[string]any
@@ -149,6 +154,9 @@ func TestHostileValues(t *testing.T) {
 	}
 	if after := s.do(t, request{who: "olga", method: "GET", path: "/api/v1/instances"}).body; withoutTimes(after) != withoutTimes(before) {
 		t.Errorf("something was made:\n%s\n%s", before, after)
+	}
+	if n := asked.Load(); n > 0 {
+		t.Errorf("a server of this machine was asked %d times", n)
 	}
 }
 

@@ -182,15 +182,21 @@ func TestStreamReloads(t *testing.T) {
 	}
 }
 
+// impatient is where the same console gives a request a moment only.
+func (s *site) impatient(t testing.TB) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(s.Handler())
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
 // TestStreamOutlivesRequests: that others must be answered soon does not end a stream.
 func TestStreamOutlivesRequests(t *testing.T) {
 	s := newOwnedSite(t)
-	impatient := httptest.NewUnstartedServer(s.Handler())
-	impatient.Config.ReadTimeout, impatient.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
-	impatient.Start()
-	defer impatient.Close()
 	elsewhere := *s
-	elsewhere.url = impatient.URL
+	elsewhere.url = s.impatient(t)
 	l := elsewhere.listen(t, "otto", "?event="+s.fair, "")
 	l.next(t, "begin")
 	passed := time.NewTimer(300 * time.Millisecond)
