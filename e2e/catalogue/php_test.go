@@ -2,12 +2,9 @@ package catalogue
 
 import (
 	"bytes"
-	"net"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -15,48 +12,12 @@ import (
 	"popup/launcher/front"
 )
 
-// startFPM starts php-fpm (Debian's php-fpm package) and returns its socket. It
-// reads no php.ini: what the board shows it shows with PHP's core alone.
+// startFPM starts php-fpm and returns its socket: what the board shows it shows with
+// PHP's core alone.
 func startFPM(t testing.TB) string {
 	t.Helper()
-	programs, err := filepath.Glob("/usr/sbin/php-fpm*")
-	if err != nil || len(programs) == 0 {
-		t.Fatal("php-fpm is not installed: apt-get install php-fpm")
-	}
-	dir, err := os.MkdirTemp("", "fpm") // t.TempDir's paths are too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket, config := filepath.Join(dir, "s"), filepath.Join(dir, "conf")
-	args := []string{"-n", "-F", "-y", config}
-	owner := ""
-	if os.Geteuid() == 0 {
-		args, owner = append(args, "-R"), "user = root\ngroup = root\n"
-	}
-	conf := "[global]\nerror_log = " + filepath.Join(dir, "log") + "\n[www]\nlisten = " + socket + "\n" + owner +
-		"pm = static\npm.max_children = 4\nphp_admin_value[cgi.fix_pathinfo] = 0\nphp_admin_value[log_errors] = 1\n" +
-		"php_value[error_reporting] = 32767\nphp_value[display_errors] = 0\n"
-	if err := os.WriteFile(config, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(programs[len(programs)-1], args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		cmd.Wait()
-	})
-	until(t, "php-fpm listens", func() bool {
-		conn, err := net.Dial("unix", socket)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
-	return socket
+	return testutil.NewFPM(t, 4, "php_admin_value[cgi.fix_pathinfo] = 0", "php_admin_value[log_errors] = 1",
+		"php_value[error_reporting] = 32767", "php_value[display_errors] = 0").Socket
 }
 
 // A board is a served qa-board.

@@ -138,13 +138,13 @@ func TestPHPIsDead(t *testing.T) {
 	fpm := startFPM(t, 1)
 	h := fpm.handler(t, plant(t, map[string]string{"index.php": "<?php echo 'ok';", "style.css": "body{}"}), PHPOptions{})
 	wantStatus(t, ask(h, "GET", "/"), 200)
-	fpm.stop()
+	fpm.Stop()
 	w := ask(h, "GET", "/")
 	wantStatus(t, w, 502)
 	wantText(t, w.Body.String(), "The app does not answer")
 	wantStatus(t, ask(h, "GET", "/style.css"), 200)
 	err := Check(t.Context(), h, HealthCheck{})
-	if err == nil || !strings.Contains(err.Error(), "GET / was not answered: nothing answers as php-fpm on "+fpm.socket+": connection refused") {
+	if err == nil || !strings.Contains(err.Error(), "GET / was not answered: nothing answers as php-fpm on "+fpm.Socket+": connection refused") {
 		t.Errorf("check: %v", err)
 	}
 }

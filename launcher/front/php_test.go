@@ -212,7 +212,7 @@ func TestPHPRunsNothingThatWasUploaded(t *testing.T) {
 		}
 	}
 	// php-fpm itself, were it asked, refuses too: cgi.fix_pathinfo is 0 in the test's pool as in ours.
-	call := fcgiCall{network: "unix", address: fpm.socket, body: http.NoBody, stderr: io.Discard, params: map[string]string{
+	call := fcgiCall{network: "unix", address: fpm.Socket, body: http.NoBody, stderr: io.Discard, params: map[string]string{
 		"SCRIPT_FILENAME": view + "/picture.jpg/x.php", "REQUEST_METHOD": "GET", "REDIRECT_STATUS": "200",
 	}}
 	w := httptest.NewRecorder()
