@@ -3,13 +3,10 @@ package launcher
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"popup/internal/wire"
-	"popup/launcher/backup"
 	"popup/launcher/ending"
 	"popup/launcher/front"
 )
@@ -172,41 +169,6 @@ func (a *Appliance) over() bool {
 // scriptTries is how often the final backup asks the app's pre_backup script. A
 // script that keeps failing must not keep the state from being archived as it is.
 const scriptTries = 3
-
-// A backupOrder says what backup is taken.
-type backupOrder struct {
-	Prepare bool // ask the app's pre_backup script first
-	Final   bool // nothing is written after it
-}
-
-// backup archives the state into the vault, reads the archive back, and returns its name.
-func (a *Appliance) backup(ctx context.Context, order backupOrder) (name string, err error) {
-	if r := a.serving(); r != nil && order.Prepare {
-		if err := a.script(ctx, r, "pre_backup", r.manifest.Scripts.PreBackup); err != nil {
-			return "", err
-		}
-	}
-	vault, err := a.openVault()
-	if err != nil {
-		return "", err
-	}
-	state, err := os.OpenRoot(a.at.state())
-	if err != nil {
-		return "", fmt.Errorf("back up state: %w", err)
-	}
-	defer func() { err = errors.Join(err, state.Close()) }()
-	series := backup.Series{App: string(a.opts.Plan.Manifest.ID), Instance: a.memory.get().Instance}
-	name = series.Name(time.Now())
-	opts := backup.TakeOptions{App: series.App, Instance: series.Instance, Final: order.Final}
-	if _, err := backup.Save(ctx, vault, name, state, opts); err != nil {
-		return "", err
-	}
-	a.record(Entry{Event: "backup", Message: name})
-	if err := a.pruneBackups(ctx, vault, series); err != nil {
-		a.log.Warn("backup", "err", err) // the new one is there, which is what was asked for
-	}
-	return name, nil
-}
 
 // endAt is when the plan says it is over, for a status before the first decision.
 func endAt(end wire.End) *EndStatus {

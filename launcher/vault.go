@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"popup/datasync"
 	"popup/internal/archive"
 	"popup/internal/wire"
 	"popup/launcher/backup"
@@ -18,8 +19,15 @@ import (
 
 // checkVault says what is wrong with where the plan has backups kept.
 func checkVault(plan wire.Plan) error {
+	err := plan.State.Check()
 	if plan.State.Vault == wire.VaultConsole && plan.Console == nil {
-		return fmt.Errorf("read the plan: state.vault is %q, and the plan names no console; name one, or a folder", wire.VaultConsole)
+		err = errors.Join(err, fmt.Errorf("state.vault is %q, and the plan names no console; name one, or a folder", wire.VaultConsole))
+	}
+	if plan.State.Recipient != "" {
+		err = errors.Join(err, archive.CheckRecipient(plan.State.Recipient))
+	}
+	if err != nil {
+		return fmt.Errorf("read the plan: %w", err)
 	}
 	return nil
 }
@@ -29,7 +37,17 @@ func (a *Appliance) openVault() (archive.Vault, error) {
 	if a.opts.Plan.State.Vault == wire.VaultConsole {
 		return a.console.vault(), nil
 	}
-	return archive.FolderVault(firstOf(a.opts.Plan.State.Vault, a.at.vault()))
+	spec := a.opts.Plan.State
+	spec.Vault = firstOf(spec.Vault, a.at.vault())
+	return OpenVault(spec)
+}
+
+// OpenVault opens the folder or the bucket that spec names as a vault.
+func OpenVault(spec wire.State) (archive.Vault, error) {
+	if strings.HasPrefix(spec.Vault, wire.VaultBucket) {
+		return datasync.OpenVault(spec, datasync.SourceOptions{})
+	}
+	return archive.FolderVault(spec.Vault)
 }
 
 // backupsKept is how many backups a vault keeps of an instance.

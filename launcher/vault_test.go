@@ -348,7 +348,7 @@ func TestLargeArchiveTakesLittleMemory(t *testing.T) {
 	}))); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := backup.Save(t.Context(), v, "sparse", state, backup.TakeOptions{Final: true}); err != nil {
+	if _, err := backup.Save(t.Context(), v, "sparse", state, backup.SaveOptions{TakeOptions: backup.TakeOptions{Final: true}}); err != nil {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)

@@ -25,18 +25,15 @@ type spool struct {
 
 // newSpool reads r to its end. The caller closes the file.
 func newSpool(ctx context.Context, dir string, r io.Reader) (s *spool, err error) {
-	file, err := os.CreateTemp(dir, "spool-")
+	file, err := archive.Unnamed(dir)
 	if err != nil {
-		return nil, archive.Explain(err, dir)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, file.Close())
 		}
 	}()
-	if err := os.Remove(file.Name()); err != nil {
-		return nil, err
-	}
 	sum := sha256.New()
 	size, err := io.Copy(io.MultiWriter(file, sum), archive.Within(ctx, r))
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 // that no instance could ever serve: a machine would only find out again and
 // again. Its end is not looked at.
 func CheckPlan(plan wire.Plan) error {
-	errs := []error{plan.Serve.Check(), plan.Manifest.Validate(), wire.CheckFleet(plan.Fleet), checkSource("service", plan.Service)}
+	errs := []error{plan.Serve.Check(), plan.Manifest.Validate(), wire.CheckFleet(plan.Fleet), checkSource("service", plan.Service), plan.State.Check()}
 	if plan.Data != nil {
 		errs = append(errs, checkSource("data", *plan.Data))
 	}

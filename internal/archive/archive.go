@@ -47,7 +47,21 @@ type Manifest struct {
 	Final    bool      `json:"final,omitempty"` // taken at the end, after the last write
 	Entries  []Entry   `json:"entries"`         // a folder before what is in it
 	LeftOut  []LeftOut `json:"left_out,omitempty"`
+	// Notes are sentences about what is less good than it could be.
+	Notes []string `json:"notes,omitempty"`
+	// Secrets are values that the instance made for its app, and that what is in the
+	// state may depend on. They are only in archives that are encrypted.
+	Secrets Secrets `json:"secrets,omitempty"`
 }
+
+// Secrets are values by name. Only JSON says them.
+type Secrets map[string]string
+
+// String tells how many there are.
+func (s Secrets) String() string { return fmt.Sprintf("%d secrets", len(s)) }
+
+// GoString is like String.
+func (s Secrets) GoString() string { return s.String() }
 
 // Changed are the files that were written to while they were read.
 func (m Manifest) Changed() []Name {

@@ -180,6 +180,18 @@ func syncFolder(root *os.Root) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
+// Unnamed makes a file in dir that has no name, so that a crash leaves nothing of it.
+func Unnamed(dir string) (*os.File, error) {
+	file, err := os.CreateTemp(dir, "spool-")
+	if err != nil {
+		return nil, Explain(err, dir)
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
 // FreeSpace is how many bytes may still be written where dir is.
 func FreeSpace(dir string) (int64, error) {
 	var disk unix.Statfs_t

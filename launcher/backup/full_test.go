@@ -63,7 +63,7 @@ func putOnFullDisk(t *testing.T, dir string) {
 	vault, err := archive.FolderVault(filepath.Join(dir, "vault"))
 	check(t, err)
 	check(t, vault.Put(t.Context(), "old", strings.NewReader("whole")))
-	_, err = Save(t.Context(), vault, "new", bigState(t), TakeOptions{})
+	_, err = Save(t.Context(), vault, "new", bigState(t), SaveOptions{})
 	want := `put backup "new": the disk of ` + dir + `/vault is full; free some space and try again (`
 	if err == nil || !strings.HasPrefix(err.Error(), want) || !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("got %v", err)

@@ -20,7 +20,7 @@ func TestSave(t *testing.T) {
 	state := sampleState(t)
 	vault, err := archive.FolderVault(t.TempDir())
 	check(t, err)
-	saved, err := Save(t.Context(), vault, "a.tar.zst", state, TakeOptions{At: when})
+	saved, err := Save(t.Context(), vault, "a.tar.zst", state, SaveOptions{TakeOptions: TakeOptions{At: when}})
 	check(t, err)
 	r, err := vault.Get(t.Context(), "a.tar.zst")
 	check(t, err)
@@ -51,7 +51,7 @@ func TestSaveRemovesWhatCannotBeReadBack(t *testing.T) {
 		packed[len(packed)/2] ^= 1
 		return vault.Put(ctx, name, bytes.NewReader(packed))
 	}}
-	_, err = Save(t.Context(), bad, "a", sampleState(t), TakeOptions{})
+	_, err = Save(t.Context(), bad, "a", sampleState(t), SaveOptions{})
 	if !errors.Is(err, archive.ErrCorrupt) || !strings.HasPrefix(err.Error(), `read backup "a" back: `) {
 		t.Errorf("got %v", err)
 	}
@@ -66,7 +66,7 @@ func TestSaveThatIsCancelledLeavesNothing(t *testing.T) {
 	bad := badVault{vault, func(ctx context.Context, name string, r io.Reader) error {
 		return vault.Put(ctx, name, io.MultiReader(io.LimitReader(r, 1), readerFunc(func([]byte) (int, error) { cancel(); return 0, io.EOF }), r))
 	}}
-	if _, err := Save(ctx, bad, "a", sampleState(t), TakeOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := Save(ctx, bad, "a", sampleState(t), SaveOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
@@ -79,19 +79,26 @@ func TestSaveSaysWhatTakeCouldNot(t *testing.T) {
 	check(t, err)
 	gone := openRoot(t, t.TempDir())
 	check(t, os.Remove(gone.Name()))
-	if _, err := Save(t.Context(), vault, "a", gone, TakeOptions{}); err == nil || !strings.Contains(err.Error(), "take backup: it is gone") {
+	if _, err := Save(t.Context(), vault, "a", gone, SaveOptions{}); err == nil || !strings.Contains(err.Error(), "take backup: it is gone") {
 		t.Errorf("got %v", err)
 	}
 	vaulttest.Contains(t, vault)
 }
 
 func TestSeries(t *testing.T) {
-	s := Series{"photo-wall", "i-0abc"}
+	s := Series{App: "photo-wall", Instance: "i-0abc"}
 	name := s.Name(when.In(time.FixedZone("", 7200)))
 	if name != "photo-wall-i-0abc-20260531T220000Z.tar.zst" {
 		t.Errorf("name: %s", name)
 	}
 	check(t, archive.CheckName(name))
+	if at, ok := s.Time(name); !ok || !at.Equal(when) {
+		t.Errorf("time of %s: %s, %v", name, at, ok)
+	}
+	s.Sealed = true
+	if name += ".age"; s.Name(when) != name {
+		t.Errorf("encrypted: %s", s.Name(when))
+	}
 	if at, ok := s.Time(name); !ok || !at.Equal(when) {
 		t.Errorf("time of %s: %s, %v", name, at, ok)
 	}
@@ -109,7 +116,7 @@ func TestPrune(t *testing.T) {
 	ctx := t.Context()
 	vault, err := archive.FolderVault(t.TempDir())
 	check(t, err)
-	s, other := Series{"wall", "i-1"}, Series{"wall", "i-2"}
+	s, other := Series{App: "wall", Instance: "i-1"}, Series{App: "wall", Instance: "i-2"}
 	for day := range 4 {
 		for _, series := range []Series{s, other} {
 			check(t, vault.Put(ctx, series.Name(when.AddDate(0, 0, day)), strings.NewReader("")))

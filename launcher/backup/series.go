@@ -15,6 +15,7 @@ import (
 type Series struct {
 	App      string
 	Instance string
+	Sealed   bool // new ones are encrypted; there may be others
 }
 
 const (
@@ -23,20 +24,33 @@ const (
 )
 
 // Name is what an archive of the series that was taken at a time is called:
-// <app>-<instance>-<UTC time to the second>.tar.zst.
+// <app>-<instance>-<UTC time to the second>.tar.zst, and .age where it is encrypted.
 func (s Series) Name(at time.Time) string {
-	return s.App + "-" + s.Instance + "-" + at.UTC().Format(timeLayout) + suffix
+	name := s.of() + "-" + at.UTC().Format(timeLayout) + suffix
+	if s.Sealed {
+		name += archive.Sealed
+	}
+	return name
 }
+
+func (s Series) of() string { return s.App + "-" + s.Instance }
 
 // Time is when the archive of that name was taken; false when it is not of the
 // series.
 func (s Series) Time(name string) (time.Time, bool) {
-	text, ok := strings.CutPrefix(name, s.App+"-"+s.Instance+"-")
-	if !ok {
-		return time.Time{}, false
+	of, at, ok := ParseName(name)
+	return at, ok && of == s.of()
+}
+
+// ParseName reads the name of an archive: <app>-<instance>, and when it was taken.
+func ParseName(name string) (of string, at time.Time, ok bool) {
+	text, ok := strings.CutSuffix(strings.TrimSuffix(name, archive.Sealed), suffix)
+	cut := len(text) - len(timeLayout)
+	if !ok || cut < 2 || text[cut-1] != '-' {
+		return "", time.Time{}, false
 	}
-	at, err := time.Parse(timeLayout+suffix, text)
-	return at, err == nil && s.Name(at) == name
+	at, err := time.Parse(timeLayout, text[cut:])
+	return text[:cut-1], at, err == nil && at.Format(timeLayout) == text[cut:]
 }
 
 // List is what vault has of the series, the newest first.

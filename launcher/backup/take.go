@@ -22,6 +22,9 @@ type TakeOptions struct {
 	Instance string
 	At       time.Time // when it is taken; zero: now
 	Final    bool      // it is taken at the end, after the last write
+	// Secrets go with an archive that is encrypted, and are left out of any other.
+	Secrets archive.Secrets
+	Notes   []string // sentences about what is less good than it could be
 }
 
 // Take writes everything below state to w, as an archive. Sockets, pipes, devices,
@@ -38,7 +41,9 @@ func Take(ctx context.Context, state *os.Root, w io.Writer, opts TakeOptions) (a
 	if opts.At.IsZero() {
 		opts.At = time.Now()
 	}
-	out, err := archive.NewWriter(w, archive.Manifest{App: opts.App, Instance: opts.Instance, Taken: opts.At, Final: opts.Final})
+	out, err := archive.NewWriter(w, archive.Manifest{
+		App: opts.App, Instance: opts.Instance, Taken: opts.At, Final: opts.Final, Secrets: opts.Secrets, Notes: opts.Notes,
+	})
 	if err != nil {
 		return archive.Manifest{}, fmt.Errorf("take backup: %w", err)
 	}
