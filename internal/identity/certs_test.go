@@ -78,7 +78,7 @@ func TestOpenFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	good := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate().Raw})
+	good := c.CertificatePEM()
 	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "there is no *.pem in it") {
 		t.Errorf("an empty folder: %v", err)
 	}

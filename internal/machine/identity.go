@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/pem"
 	"fmt"
 	"math/big"
 	"time"
@@ -50,6 +51,11 @@ func NewIdentitySigner(now time.Time) (*IdentitySigner, error) {
 
 // Certificate is what verifies the signatures.
 func (s *IdentitySigner) Certificate() *x509.Certificate { return s.cert }
+
+// CertificatePEM is the certificate as a file of it holds it.
+func (s *IdentitySigner) CertificatePEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.cert.Raw})
+}
 
 // Sign returns the RSA signature (PKCS #1 v1.5) of the document's SHA-256.
 func (s *IdentitySigner) Sign(document []byte) ([]byte, error) {

@@ -45,6 +45,8 @@ type MetadataConfig struct {
 	AllowV1 bool
 	// Signer signs the identity document; nil: there is no such document.
 	Signer *IdentitySigner
+	// Role is what the instance signs in with elsewhere; nil: it has none.
+	Role *MetadataRole
 	// Now is the clock of the tokens; nil: time.Now.
 	Now func() time.Time
 }
@@ -153,8 +155,11 @@ func (m *IMDS) read(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer, ok := m.tree[path]
-	if !ok {
+	switch {
+	case !ok:
 		answer, ok = m.list(path)
+	case m.cfg.Role != nil && path == rolePath+m.cfg.Role.Name:
+		answer = m.cfg.Role.answer(m.cfg.Now())
 	}
 	if !ok {
 		refuse(w, http.StatusNotFound)

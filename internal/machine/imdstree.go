@@ -62,6 +62,9 @@ func (cfg MetadataConfig) tree() (map[string][]byte, error) {
 		tree[nic+"mac"] = []byte(cfg.MAC)
 		tree[nic+"subnet-ipv4-cidr-block"] = []byte(netip.PrefixFrom(addr, 24).Masked().String())
 	}
+	if cfg.Role != nil {
+		tree[rolePath+cfg.Role.Name] = nil // its keys are made when they are asked for
+	}
 	if len(cfg.UserData) > 0 {
 		tree["user-data"] = cfg.UserData
 	}
