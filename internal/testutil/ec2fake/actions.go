@@ -20,7 +20,7 @@ const (
 	ports    = "GroupId IpPermissions.IpProtocol IpPermissions.FromPort IpPermissions.ToPort IpPermissions.IpRanges.CidrIp IpPermissions.IpRanges.Description " +
 		"IpPermissions.Ipv6Ranges.CidrIpv6 IpPermissions.Ipv6Ranges.Description IpPermissions.Groups.GroupId IpPermissions.Groups.UserId "
 	runs = "ImageId InstanceType MinCount MaxCount ClientToken UserData SubnetId SecurityGroupId SecurityGroup KeyName Placement.AvailabilityZone " +
-		"InstanceInitiatedShutdownBehavior DisableApiTermination EbsOptimized IamInstanceProfile.Name InstanceMarketOptions.MarketType " +
+		"InstanceInitiatedShutdownBehavior DisableApiTermination EbsOptimized IamInstanceProfile.Name IamInstanceProfile.Arn InstanceMarketOptions.MarketType " +
 		"InstanceMarketOptions.SpotOptions.SpotInstanceType InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior InstanceMarketOptions.SpotOptions.MaxPrice " +
 		"MetadataOptions.HttpTokens MetadataOptions.HttpPutResponseHopLimit MetadataOptions.HttpEndpoint MetadataOptions.InstanceMetadataTags " +
 		"BlockDeviceMapping.DeviceName BlockDeviceMapping.Ebs.VolumeSize BlockDeviceMapping.Ebs.VolumeType BlockDeviceMapping.Ebs.Encrypted " +

@@ -12,17 +12,15 @@ import (
 type image struct {
 	resource
 	name, description, arch, owner string
-	snapshots                      []string
+	disks                          []disk // the first is the root
 	state                          string
 	at                             time.Time // when a pending one is available
 }
 
-// snapshot is what the root volume is made from.
-func (i *image) snapshot() string {
-	if len(i.snapshots) == 0 {
-		return ""
-	}
-	return i.snapshots[0]
+// A disk is what a volume is made from.
+type disk struct {
+	size     int // GiB
+	snapshot string
 }
 
 // publicOwner is whose the public images are.
@@ -43,7 +41,7 @@ var published = map[string]map[string]string{
 func (r *region) publish() {
 	for name, paths := range published {
 		for arch, path := range paths {
-			i := &image{resource: r.make("ami", nil), name: name + "-" + arch, arch: arch, owner: publicOwner, state: "available"}
+			i := &image{resource: r.make("ami", nil), name: name + "-" + arch, arch: arch, owner: publicOwner, state: "available", disks: []disk{{8, r.make("snap", nil).id}}}
 			r.images[i.id] = i
 			r.parameters[path] = i.id
 		}
@@ -89,8 +87,9 @@ func (r *region) describeImages(p params) ([]element, error) {
 		},
 		func(i *image) []element {
 			var disks [][]element
-			for n, id := range i.snapshots {
-				disks = append(disks, []element{tx("deviceName", fmt.Sprintf("/dev/xvd%c", 'a'+n)), el("ebs", tx("snapshotId", id))})
+			for n, d := range i.disks {
+				disks = append(disks, []element{tx("deviceName", fmt.Sprintf("/dev/xvd%c", 'a'+n)),
+					el("ebs", tx("snapshotId", d.snapshot), tx("volumeSize", d.size), tx("deleteOnTermination", true))})
 			}
 			return []element{tx("imageId", i.id), tx("name", i.name), tx("description", i.description), tx("imageState", i.state), tx("imageOwnerId", i.owner),
 				tx("isPublic", i.owner == publicOwner), tx("architecture", i.arch), tx("imageType", "machine"), tx("rootDeviceType", "ebs"),
@@ -128,7 +127,7 @@ func (r *region) createImage(p params) ([]element, error) {
 	made := &image{resource: r.make("ami", tags), name: name, description: p.get("Description"), arch: i.arch, owner: account, state: "pending", at: r.later()}
 	for _, v := range r.inOrder(i) {
 		s := r.copyOf(v, fmt.Sprintf("Created by CreateImage(%s) for %s", i.id, made.id), ofDisks)
-		made.snapshots = append(made.snapshots, s.id)
+		made.disks = append(made.disks, disk{s.size, s.id})
 	}
 	r.images[made.id] = made
 	return []element{tx("imageId", made.id)}, nil

@@ -117,6 +117,9 @@ func (p params) canonical() string {
 	return same.Encode()
 }
 
+// mostValues is how many a filter takes.
+const mostValues = 200
+
 // A field is what a thing has by the name of a filter; nil: there is no such filter.
 type field func(filter string) []string
 
@@ -124,6 +127,9 @@ type field func(filter string) []string
 func (p params) matches(tags map[string]string, of field) (bool, error) {
 	for _, filter := range p.each("Filter") {
 		name := filter.get("Name")
+		if len(filter.list("Value")) > mostValues {
+			return false, refuse("FilterLimitExceeded", "The maximum number of filter values specified on a single call is %d", mostValues)
+		}
 		var have []string
 		if key, ok := strings.CutPrefix(name, "tag:"); ok {
 			if value, ok := tags[key]; ok {

@@ -81,6 +81,8 @@ func find[T interface{ base() *resource }](r *region, things map[string]T, id, k
 	thing, ok := things[id]
 	prefix, _, _ := strings.Cut(id, "-")
 	switch {
+	case id == "":
+		return thing, refuse("MissingParameter", "The request must contain the parameter of a %s", named)
 	case !ok && !wellFormed(id):
 		return thing, refuse(kind+".Malformed", "Invalid id: \"%s\" (expecting \"%s-...\")", id, prefix)
 	case !ok || r.f.now().Before(thing.base().seen):

@@ -1,6 +1,7 @@
 package ec2fake
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -202,7 +203,8 @@ func (r *region) planRest(p params, i *instance) error {
 	if i.spot && i.protected {
 		return refuse("InvalidParameterCombination", "The parameter DisableApiTermination cannot be used with Spot Instances")
 	}
-	if i.profile = p.get("IamInstanceProfile.Name"); i.profile != "" && !r.f.profiles[i.profile] {
+	arn := strings.TrimPrefix(p.get("IamInstanceProfile.Arn"), "arn:aws:iam::"+account+":instance-profile/")
+	if i.profile = cmp.Or(p.get("IamInstanceProfile.Name"), arn); i.profile != "" && !r.f.profiles[i.profile] {
 		return refuse("InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name", i.profile)
 	}
 	if !r.f.opts.Compat {
@@ -224,7 +226,8 @@ func (r *region) planDisk(p params, i *instance) (*volume, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &volume{resource: resource{tags: tags}, size: 8, kind: "gp2", zone: i.subnet.zone, goes: true, snapshot: r.images[i.image].snapshot()}
+	from := r.images[i.image].disks[0]
+	v := &volume{resource: resource{tags: tags}, size: from.size, kind: "gp2", zone: i.subnet.zone, goes: true, snapshot: from.snapshot}
 	if r.f.opts.Compat {
 		v.kind = ""
 	}
@@ -236,8 +239,8 @@ func (r *region) planDisk(p params, i *instance) (*volume, error) {
 		if v.size, err = ebs.number("VolumeSize", v.size); err != nil {
 			return nil, err
 		}
-		if v.size < 8 {
-			return nil, refuse("InvalidBlockDeviceMapping", "Volume of size %dGB is smaller than snapshot '%s', expect size>= 8GB", v.size, v.snapshot)
+		if v.size < from.size {
+			return nil, refuse("InvalidBlockDeviceMapping", "Volume of size %dGB is smaller than snapshot '%s', expect size>= %dGB", v.size, v.snapshot, from.size)
 		}
 		if kind := ebs.get("VolumeType"); kind != "" {
 			if v.kind, err = r.volumeKind(kind); err != nil {

@@ -97,7 +97,7 @@ func (r *region) deleteSnapshot(p params) ([]element, error) {
 		return nil, err
 	}
 	for _, i := range r.images {
-		if slices.Contains(i.snapshots, s.id) {
+		if slices.ContainsFunc(i.disks, func(d disk) bool { return d.snapshot == s.id }) {
 			return nil, refuse("InvalidSnapshot.InUse", "The snapshot %s is currently in use by %s", s.id, i.id)
 		}
 	}
