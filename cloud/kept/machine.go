@@ -199,7 +199,7 @@ func ReadTail(dir, name string, most int64) (text []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = root.Close() }() // only read
+	defer func() { _ = root.Close() }()                              // only read
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // what is no file is not waited for
 	if err != nil {
 		return nil, err

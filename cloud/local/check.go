@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"popup/cloud/kept"
 	"popup/console"
 	"popup/internal/wire"
 	"popup/userdata"
@@ -70,14 +71,7 @@ func (k *kind) plan(l console.Launch) (wire.Plan, error) {
 
 // checkServe refuses addresses that other machines have, and this one shares.
 func (k *kind) checkServe(s wire.Serve) error {
-	var errs []error
-	if len(s.Domains) > 0 {
-		errs = append(errs, fmt.Errorf("an instance on this machine has a port of %s and no name of its own, so it cannot be %s; launch without a domain, or on another cloud",
-			k.Host, s.Domains[0]))
-	}
-	if s.Listen != "" && s.Listen != ":80" {
-		errs = append(errs, fmt.Errorf("an instance on this machine is given a free port, and cannot choose %s; leave listen out, or launch on another cloud", s.Listen))
-	}
+	errs := []error{kept.CheckServe(k.Host, s)}
 	if s.Metrics != "" {
 		errs = append(errs, checkFree(s.Metrics))
 	}

@@ -13,8 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroupType is the file system of control groups, version 2.
-const cgroupType = "cgroup2"
+const (
+	// cgroupType is the file system of control groups, version 2.
+	cgroupType = "cgroup2"
+	// cgroupPrefix begins the names of machines' groups.
+	cgroupPrefix = "popup-machine-"
+)
 
 // A cgroup is a folder of this machine's control groups that a container sees
 // as all there is.
@@ -25,15 +29,58 @@ type cgroup struct {
 
 // newCgroup makes a group of its own, beside every other.
 func newCgroup() (*cgroup, error) {
+	mount, err := cgroupRoot()
+	if err != nil {
+		return nil, err
+	}
+	path, err := os.MkdirTemp(mount, cgroupPrefix)
+	return madeCgroup(path, err)
+}
+
+// keptCgroup makes the group of the machine that alone has the name.
+func keptCgroup(name string) (*cgroup, error) {
+	mount, err := cgroupRoot()
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(mount, cgroupPrefix+name)
+	return madeCgroup(path, os.Mkdir(path, 0o700))
+}
+
+// RemoveLeftovers kills and removes what a program that was killed left of a kept
+// container, but for its folder. Nil: there is nothing of it.
+func RemoveLeftovers(ctx context.Context, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	mount, err := cgroupRoot()
+	if err != nil {
+		return err
+	}
+	group, err := openCgroup(filepath.Join(mount, cgroupPrefix+name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return group.remove(ctx)
+}
+
+// cgroupRoot is where this machine's control groups are.
+func cgroupRoot() (string, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		return nil, fmt.Errorf("find control groups: %w", err)
+		return "", fmt.Errorf("find control groups: %w", err)
 	}
 	mount := cgroupMount(string(mounts))
 	if mount == "" {
-		return nil, errors.New("find control groups: no cgroup2 is mounted here; mount -t cgroup2 cgroup2 /sys/fs/cgroup")
+		return "", errors.New("find control groups: no cgroup2 is mounted here; mount -t cgroup2 cgroup2 /sys/fs/cgroup")
 	}
-	path, err := os.MkdirTemp(mount, "popup-machine-")
+	return mount, nil
+}
+
+func madeCgroup(path string, err error) (*cgroup, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make control group: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -54,6 +55,10 @@ type ContainerConfig struct {
 	// Dir is an existing folder for what the container writes. It must not lie on
 	// an overlay itself. Empty: one in the folder for temporary files.
 	Dir string
+	// Kept says that Dir stays when the container is closed, for one that goes on in it
+	// as after a reboot: also where the program that had the container was killed. Name
+	// is then that of no other machine here, and Link one with the same addresses.
+	Kept bool
 	// Console is given what the container prints on its console. It is written to
 	// by one goroutine, until Close returns. nil: nobody.
 	Console io.Writer
@@ -136,11 +141,20 @@ func (c *Container) prepare(ctx context.Context) (err error) {
 		return fmt.Errorf("find its folder: %w", err)
 	}
 	for _, dir := range layers {
-		if err := os.Mkdir(filepath.Join(c.dir, dir), 0o755); err != nil {
+		err := os.Mkdir(filepath.Join(c.dir, dir), 0o755)
+		if err != nil && (!c.cfg.Kept || !errors.Is(err, fs.ErrExist)) {
 			return fmt.Errorf("make its folder: %w", err)
 		}
 	}
-	if c.cgroup, err = newCgroup(); err != nil {
+	if c.cfg.Kept {
+		if err := RemoveLeftovers(ctx, c.cfg.Name); err != nil {
+			return err
+		}
+		c.cgroup, err = keptCgroup(c.cfg.Name)
+	} else {
+		c.cgroup, err = newCgroup()
+	}
+	if err != nil {
 		return err
 	}
 	c.ours, c.guests, err = openTerminal()

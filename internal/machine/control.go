@@ -147,7 +147,7 @@ func (c *Container) release() error {
 	if c.ownLink {
 		err = errors.Join(err, c.cfg.Link.Close())
 	}
-	if c.dir != "" {
+	if c.dir != "" && !c.cfg.Kept {
 		for _, dir := range layers {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(c.dir, dir)))
 		}

@@ -74,6 +74,25 @@ func BuildImage(ctx context.Context, cfg ImageConfig) (*Image, error) {
 	return image, nil
 }
 
+// OpenImage opens an image that was built, by its folder, and keeps it from being
+// removed until it is closed.
+func OpenImage(dir string) (*Image, error) {
+	if _, err := os.Stat(filepath.Join(dir, "root")); err != nil {
+		return nil, fmt.Errorf("open machine image: %w; it was removed, or never built", err)
+	}
+	lock, err := os.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open machine image: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("open machine image: it is being removed: %w", err), lock.Close())
+	}
+	return &Image{dir: dir, lock: lock}, nil
+}
+
+// Dir is the folder that OpenImage finds the image by.
+func (i *Image) Dir() string { return i.dir }
+
 // Root is the folder that holds the image's root file system.
 func (i *Image) Root() string { return filepath.Join(i.dir, "root") }
 

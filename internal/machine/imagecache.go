@@ -29,13 +29,21 @@ const (
 // built or removed, so that two programs never build the same image twice.
 type imageCache struct{ dir string }
 
+// DefaultCache is the folder of images where none is named.
+func DefaultCache() (string, error) {
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the cache folder: %w; name one", err)
+	}
+	return filepath.Join(user, "popup", "machine"), nil
+}
+
 func openImageCache(dir string) (imageCache, error) {
 	if dir == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return imageCache{}, fmt.Errorf("find the cache folder: %w; name one", err)
+		var err error
+		if dir, err = DefaultCache(); err != nil {
+			return imageCache{}, err
 		}
-		dir = filepath.Join(user, "popup", "machine")
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -20,8 +22,9 @@ import (
 var linkRange = netip.MustParsePrefix("10.77.0.0/16")
 
 const (
-	linkBits  = 30 // one address for this machine, one for the container
-	linkTries = 20
+	linkPrefix = "popup" // begins the names of links
+	linkBits   = 30      // one address for this machine, one for the container
+	linkTries  = 20
 	// guestInterface is the name of a container's interface.
 	guestInterface = "eth0"
 )
@@ -62,6 +65,38 @@ func NewLink(ctx context.Context) (*Link, error) {
 	return link, nil
 }
 
+// RelayLink makes the link again that a program before this one had by that name, with
+// the same addresses. What is left of it is removed. The caller closes it.
+func RelayLink(name string) (*Link, error) {
+	link := &Link{name: name}
+	n, err := strconv.ParseUint(strings.TrimPrefix(name, linkPrefix), 16, linkBits-linkRange.Bits())
+	if err != nil || linkName(int(n)) != name {
+		return nil, fmt.Errorf("make link %q again: that is no name of a link", name)
+	}
+	link.host = linkNetwork(int(n)).Addr().Next()
+	link.guest = link.host.Next()
+	if err := removeInterface(name); err != nil {
+		return nil, fmt.Errorf("make link %s again: %w", name, err)
+	}
+	if err := checkFree(linkNetwork(int(n))); err != nil {
+		return nil, fmt.Errorf("make link %s again: its addresses are somebody else's now: %w", name, err)
+	}
+	if link.namespace, err = newNetworkNamespace(); err != nil {
+		return nil, fmt.Errorf("make link %s again: %w", name, err)
+	}
+	if err := link.lay(); err != nil {
+		return nil, fmt.Errorf("make link %s again: %w", name, errors.Join(err, link.namespace.Close()))
+	}
+	return link, nil
+}
+
+// RemoveLink removes what a program that was killed left of its link. The kernel does
+// so too, a moment later.
+func RemoveLink(name string) error { return removeInterface(name) }
+
+// Name is what the link is called on this machine, and made again by.
+func (l *Link) Name() string { return l.name }
+
 // HostAddr is this machine's address on the link.
 func (l *Link) HostAddr() netip.Addr { return l.host }
 
@@ -97,13 +132,15 @@ func (l *Link) choose() error {
 	}
 	l.host = network.Addr().Next()
 	l.guest = l.host.Next()
-	l.name = fmt.Sprintf("popup%04x", n)
+	l.name = linkName(int(n.Int64()))
 	if err := l.lay(); err != nil {
 		l.name = "" // it may be somebody else's
 		return err
 	}
 	return nil
 }
+
+func linkName(n int) string { return fmt.Sprintf("%s%04x", linkPrefix, n) }
 
 // lay adds the pair of interfaces; one that could not be completed is removed.
 func (l *Link) lay() error {

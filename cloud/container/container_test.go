@@ -1,0 +1,226 @@
+package container
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"popup/cloud/cloudtest"
+	"popup/console"
+)
+
+var _ console.Cloud = (*Cloud)(nil)
+
+func TestContract(t *testing.T) {
+	cloudtest.Run(t, func(t *testing.T) cloudtest.World {
+		s := open(t)
+		s.close()
+		return cloudtest.World{Launch: func(instance string) console.Launch { return ask(t, instance) }, Patience: patience,
+			Close: s.close, Open: func() console.Cloud { s.open(); return s.Cloud }}
+	})
+}
+
+// serve has the machine answer on its port with what the folder holds.
+const serve = "mkdir -p /srv/site && cd /srv/site && systemd-run --working-directory=/srv/site python3 -m http.server 80"
+
+// What a machine does from its user-data is reached at its address, and it reaches the
+// console: also one that was away.
+func TestMachineAndConsoleReachEachOther(t *testing.T) {
+	s := open(t)
+	answers := s.answer("the first console")
+	m := s.launch("one", serve, "curl -sk "+ConsoleURL+"/hello > told", `echo "$(hostname) $(cloud-init query instance_id)" > name`)
+	await(t, m.Address+"/told", "the first console /hello")
+	await(t, m.Address+"/name", m.ID+" "+m.ID)
+	answers.Close()
+	s.close()
+	await(t, m.Address+"/told", "the first console")
+	s.open()
+	s.answer("the second one")
+	s.inside("one", "sh", "-c", "curl -sk "+ConsoleURL+"/again > /srv/site/told")
+	await(t, m.Address+"/told", "the second one /again")
+	if again := s.awaitState("one", console.MachineRunning, ""); again.ID != m.ID || again.Address != m.Address {
+		t.Errorf("it is %+v, and was %+v", again, m)
+	}
+}
+
+// answer is a console that says its name.
+func (s *site) answer(name string) *httptest.Server {
+	s.t.Helper()
+	listener, err := s.Listen()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	server := &httptest.Server{Listener: listener, TLS: &tls.Config{}, Config: &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, name, r.URL.Path) })}}
+	server.StartTLS()
+	s.t.Cleanup(server.Close)
+	return server
+}
+
+// A machine that turned itself off is not started again, by no console.
+func TestPoweredOffStaysOff(t *testing.T) {
+	s := open(t)
+	s.launch("one", "systemctl --no-block poweroff")
+	const off = "it turned itself off"
+	m := s.awaitState("one", console.MachineStopped, off)
+	s.close()
+	s.open()
+	if again := s.awaitState("one", console.MachineStopped, off); again.ID != m.ID {
+		t.Errorf("it is %+v, and was %+v", again, m)
+	}
+	s.wantNoneOf(m)
+	s.end("one")
+	s.wantNothing("one")
+}
+
+// wantNoneOf looks whether nothing of a machine runs, and nothing of it is outside of its folder.
+func (s *site) wantNoneOf(m console.Machine) {
+	s.t.Helper()
+	eventually(s.t, "nothing of it runs", func() bool { return len(processes(filepath.Join(s.opts.Dir, m.Instance)+"/")) == 0 })
+	if groups, err := filepath.Glob("/sys/fs/cgroup/*/popup-machine-" + m.ID); err != nil || len(groups) > 0 {
+		s.t.Errorf("control groups %q are left, %v", groups, err)
+	}
+}
+
+func (s *site) end(instance string) {
+	s.t.Helper()
+	if err := s.Terminate(s.t.Context(), instance); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// A keeper that was killed takes its machine along, which is started again with what it
+// wrote, at the same address; while the console is there, and by the next one.
+func TestKilledKeeperIsStartedAgain(t *testing.T) {
+	s := open(t)
+	m := s.launch("one", serve, "hostname > name")
+	await(t, m.Address+"/name", m.ID)
+	for _, console := range []string{"there", "away"} {
+		s.inside("one", "sh", "-c", "echo written while the console was "+console+" > /srv/site/kept; sync")
+		keeper := s.keeper("one")
+		if console == "away" {
+			s.close()
+		}
+		if err := syscall.Kill(keeper, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if console == "away" {
+			eventually(t, "nothing of it runs", func() bool { return len(processes(filepath.Join(s.opts.Dir, "one")+"/")) == 0 })
+			s.open()
+		} else {
+			s.awaitState("one", "pending", "its keeper was killed; it is started again within 1s")
+		}
+		eventually(t, "it runs again", func() bool { again := s.keeperOrNone("one"); return again != 0 && again != keeper })
+		s.awaitState("one", "running", "")
+		s.inside("one", "sh", "-c", serve)
+		await(t, m.Address+"/kept", "written while the console was "+console)
+	}
+	if again := s.machineOf("one"); again.ID != m.ID || again.Address != m.Address {
+		t.Errorf("it is %+v, and was %+v", again, m)
+	}
+	s.end("one")
+	s.wantNothing("one")
+	s.wantNoneOf(m)
+}
+
+// What a keeper that is killed leaves is removed with its machine.
+func TestTerminateWithoutKeeper(t *testing.T) {
+	s := open(t)
+	m := s.launch("one", serve, "hostname > name")
+	await(t, m.Address+"/name", m.ID)
+	link, err := os.ReadFile(filepath.Join(s.opts.Dir, "one", linkName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.close()
+	if err := syscall.Kill(s.keeper("one"), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.open() // which may have started it again by now, or not
+	s.end("one")
+	s.wantNothing("one")
+	s.wantNoneOf(m)
+	if _, err := os.Stat("/sys/class/net/" + string(link)); err == nil {
+		t.Errorf("the link %s is left", link)
+	}
+	if body := get(m.Address); body != "" {
+		t.Errorf("its address answers %q", body)
+	}
+}
+
+// A machine whose image cannot be made says why, and can be ended.
+func TestImageThatCannotBeMade(t *testing.T) {
+	s := open(t)
+	s.close()
+	s.opts.Image.Packages, s.opts.Image.Cache = []string{"popup-no-such-package"}, filepath.Join(s.opts.Dir, ".tmp-cache")
+	s.open()
+	s.launch("one")
+	s.awaitState("one", console.MachinePending, "takes minutes")
+	s.awaitState("one", console.MachinePending, "popup-no-such-package")
+	s.end("one")
+	s.wantNothing("one")
+}
+
+func TestCheckSaysWhatIsMissing(t *testing.T) {
+	s := open(t)
+	t.Setenv("PATH", t.TempDir())
+	l := ask(t, "one")
+	l.Architectures, l.Disk = []string{"riscv64"}, 1<<60
+	err := s.Check(t.Context(), l)
+	for _, want := range []string{"apt-get install mmdebstrap", "riscv64", "free space there"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("it says %v; want %q", err, want)
+		}
+	}
+	if _, err := s.Launch(t.Context(), l); err == nil {
+		t.Error("it was launched")
+	}
+	if names := s.all(); len(names) > 0 {
+		t.Errorf("there are %v", names)
+	}
+}
+
+// inside runs a program in the container of an instance, once that can be done.
+func (s *site) inside(instance string, argv ...string) {
+	s.t.Helper()
+	eventually(s.t, fmt.Sprintf("%q is run in %s", argv, instance), func() bool {
+		for _, pid := range processes(filepath.Join(s.opts.Dir, instance) + "/") {
+			status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			if !strings.Contains(string(status), fmt.Sprintf("NSpid:\t%d\t1\n", pid)) {
+				continue // not its init
+			}
+			out, err := exec.Command("nsenter", append([]string{"--target", strconv.Itoa(pid), "--all", "--"}, argv...)...).CombinedOutput()
+			if err != nil {
+				s.t.Logf("%q: %v\n%s", argv, err, out)
+			}
+			return err == nil
+		}
+		return false
+	})
+}
+
+// keeper is the process that has the machine of an instance.
+func (s *site) keeper(instance string) (pid int) {
+	s.t.Helper()
+	eventually(s.t, "it has a keeper", func() bool { pid = s.keeperOrNone(instance); return pid != 0 })
+	return pid
+}
+
+func (s *site) keeperOrNone(instance string) int {
+	for _, pid := range processes(filepath.Join(s.opts.Dir, instance)) {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if args := strings.Split(string(line), "\x00"); slices.Contains(args, verb) && args[1] == verb {
+			return pid
+		}
+	}
+	return 0
+}

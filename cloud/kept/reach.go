@@ -1,0 +1,115 @@
+package kept
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// socketName is where the console answers the machines of a folder.
+const socketName = "console.sock"
+
+// dialTimeout is how long the console, or a machine, may take to answer a call.
+const dialTimeout = 10 * time.Second
+
+// ListenConsole listens for what the machines in dir have to say to the console. The
+// socket may be reached by us alone, and the caller closes it.
+func ListenConsole(dir string) (net.Listener, error) {
+	path := ConsoleSocket(dir)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("listen for the machines: %w", err)
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the machines: %w; the path of a socket has at most 107 bytes: is a shorter folder needed?", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen for the machines: %w", err), listener.Close())
+	}
+	return listener, nil
+}
+
+// ConsoleSocket is the path of the socket of the machines in dir.
+func ConsoleSocket(dir string) string { return filepath.Join(dir, socketName) }
+
+// A Forward passes connections on.
+type Forward struct {
+	listener net.Listener
+	dial     func(context.Context) (net.Conn, error)
+	ctx      context.Context // of what is passed on
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+}
+
+// NewForward passes on what connects to listener, which is the Forward's from now on,
+// to whom dial calls then: whoever is not there now may be later. The caller closes it.
+func NewForward(listener net.Listener, dial func(context.Context) (net.Conn, error)) *Forward {
+	ctx, stop := context.WithCancel(context.Background())
+	f := &Forward{listener: listener, dial: dial, ctx: ctx, stop: stop}
+	f.running.Go(f.accept)
+	return f
+}
+
+// To calls an address, for NewForward.
+func To(network, address string) func(context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) {
+		return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
+	}
+}
+
+// Close ends all that is passed on.
+func (f *Forward) Close() error {
+	f.stop()
+	err := f.listener.Close()
+	f.running.Wait()
+	return err
+}
+
+func (f *Forward) accept() {
+	pause := time.NewTicker(100 * time.Millisecond)
+	defer pause.Stop()
+	for {
+		conn, err := f.listener.Accept()
+		if err == nil {
+			f.running.Go(func() { f.pass(conn) })
+			continue
+		}
+		select {
+		case <-f.ctx.Done():
+			return
+		case <-pause.C: // too many files are open, or alike
+		}
+	}
+}
+
+// pass joins two connections until both sides have said all.
+func (f *Forward) pass(from net.Conn) {
+	defer func() { _ = from.Close() }() // who asked sees the end
+	to, err := f.dial(f.ctx)
+	if err != nil {
+		return // as if nobody listened, which is so
+	}
+	defer func() { _ = to.Close() }()
+	defer context.AfterFunc(f.ctx, func() { _ = from.Close(); _ = to.Close() })()
+	var back sync.WaitGroup
+	back.Go(func() { oneWay(from, to) })
+	oneWay(to, from)
+	back.Wait()
+}
+
+// oneWay copies to its end, and hands that on. Where it breaks, both ways do.
+func oneWay(to, from net.Conn) {
+	_, err := io.Copy(to, from)
+	half, ok := to.(interface{ CloseWrite() error })
+	if err == nil && ok {
+		_ = half.CloseWrite() // what is broken shows the other way
+		return
+	}
+	_, _ = to.Close(), from.Close()
+}
