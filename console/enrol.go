@@ -36,6 +36,8 @@ var (
 	errSignature = &refusal{"the signature is not by the key of this instance"}
 	errToken     = &refusal{"that token does not enrol this instance; launch it anew from its console"}
 	errOtherKey  = &refusal{"this instance enrolled with another key; what has that key goes on, and this one is refused"}
+	errNoProof   = &refusal{"this instance brings no proof of which machine it is, and its user-data asks for one; launch it anew with this popup"}
+	errMachine   = &refusal{"that is the proof of another machine than the one that was launched as this instance"}
 	errNoKey     = &refusal{"this instance did not enrol; it needs the token that it was launched with, or to be launched anew"}
 )
 
@@ -141,8 +143,13 @@ func (c *Console) enrolKey(ctx context.Context, e wire.Enrolment, s Signature) (
 	if err := c.fleet.catchUp(ctx); err != nil {
 		return d, nil, err
 	}
-	if _, known := c.fleet.instance(e.Instance); !known { // nobody waits for what anybody may send
+	asks, known := c.fleet.instance(e.Instance)
+	if !known { // nobody waits for what anybody may send
 		return d, nil, notKnown()
+	}
+	is, err := c.prove(ctx, asks, e)
+	if err != nil {
+		return d, nil, err
 	}
 	complain := c.fleet.complains(e.Instance)
 	err = c.store.Update(ctx, func(tx Tx) error {
@@ -168,8 +175,12 @@ func (c *Console) enrolKey(ctx context.Context, e wire.Enrolment, s Signature) (
 			refused = errOtherKey
 		case !isToken(e.Token, i.TokenHash):
 			refused = errToken
+		default:
+			if refused, err = is.machineOf(i); err != nil {
+				return err
+			}
 		}
-		detail := fmt.Sprintf("key %s, from %s", fingerprint(e.Key), cmp.Or(s.From, "an unknown address"))
+		detail := fmt.Sprintf("key %s, from %s", fingerprint(e.Key), cmp.Or(s.From, "an unknown address")) + is.says()
 		if refused == nil {
 			i.Key, i.Enrolled = bytes.Clone(e.Key), c.now()
 			return errors.Join(put(tx, i), c.audit(tx, actor, "enrol", "instance/"+i.ID, detail))
