@@ -2,6 +2,7 @@ package ec2fake
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -90,6 +91,20 @@ func (f *Fake) do(ctx context.Context, call Call, fault *Fault) (content []eleme
 	return content, nil
 }
 
+// dryRun says whether an action is allowed. What is named must be there, and it is not
+// said whether there is room.
+func (r *region) dryRun(action string, p params) error {
+	if action == "RunInstances" {
+		i := &instance{}
+		for _, check := range []func(params, *instance) error{r.planImage, r.planUserData, r.planPlace} {
+			if err := check(p, i); err != nil && codeOf(err) != "Unsupported" {
+				return err
+			}
+		}
+	}
+	return refuse("DryRunOperation", "Request would have succeeded, but DryRun flag is set.").status(http.StatusPreconditionFailed)
+}
+
 // act finds the action and looks at its parameters, whichever they are.
 func (r *region) act(call Call) ([]element, error) {
 	compat := r.f.opts.Compat
@@ -113,7 +128,7 @@ func (r *region) act(call Call) ([]element, error) {
 	}
 	p := params(call.Params)
 	if p.is("DryRun") {
-		return nil, refuse("DryRunOperation", "Request would have succeeded, but DryRun flag is set.").status(412)
+		return nil, r.dryRun(call.Action, p)
 	}
 	return act.do(r, p)
 }

@@ -116,6 +116,8 @@ func TestInstancesAreToldInPages(t *testing.T) {
 	wantCode(t, err, "InvalidParameterValue")
 	_, err = c.DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{Filters: []types.Filter{{Name: aws.String("colour"), Values: []string{"red"}}}})
 	wantCode(t, err, "InvalidParameterValue")
+	_, err = c.DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{Filters: []types.Filter{{Name: aws.String("client-token"), Values: make([]string, 201)}}})
+	wantCode(t, err, "FilterLimitExceeded")
 	odd := must[*ec2.DescribeInstancesOutput](t)(c.DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{Filters: []types.Filter{{Name: aws.String("tag:n1"), Values: []string{"of *"}}}}))
 	if len(odd.Reservations) != 6 {
 		t.Fatalf("%d have the tag, want 6", len(odd.Reservations))

@@ -168,23 +168,23 @@ func (i *instance) has(filter string) []string {
 	return nil
 }
 
-// kindOf is a type of instance: how its processors are called, and how many it has.
+// kindOf is a type of instance: how its processors are called, how many it has, and its memory.
 type kindOf struct {
-	arch  string
-	vcpus int
+	arch       string
+	vcpus, mib int
 }
 
 var kinds = map[string]kindOf{
-	"t2.micro": {"x86_64", 1}, "t3.nano": {"x86_64", 2}, "t3.micro": {"x86_64", 2}, "t3.small": {"x86_64", 2}, "t3.medium": {"x86_64", 2}, "t3.large": {"x86_64", 2},
-	"t3a.small": {"x86_64", 2}, "m7i.large": {"x86_64", 2}, "m7i.xlarge": {"x86_64", 4},
-	"t4g.nano": {"arm64", 2}, "t4g.micro": {"arm64", 2}, "t4g.small": {"arm64", 2}, "t4g.medium": {"arm64", 2}, "t4g.large": {"arm64", 2},
-	"m7g.medium": {"arm64", 1}, "m7g.large": {"arm64", 2}, "m7g.xlarge": {"arm64", 4},
+	"t2.micro": {"x86_64", 1, 1024}, "t3.nano": {"x86_64", 2, 512}, "t3.micro": {"x86_64", 2, 1024}, "t3.small": {"x86_64", 2, 2048}, "t3.medium": {"x86_64", 2, 4096}, "t3.large": {"x86_64", 2, 8192},
+	"t3a.small": {"x86_64", 2, 2048}, "m7i.large": {"x86_64", 2, 8192}, "m7i.xlarge": {"x86_64", 4, 16384},
+	"t4g.nano": {"arm64", 2, 512}, "t4g.micro": {"arm64", 2, 1024}, "t4g.small": {"arm64", 2, 2048}, "t4g.medium": {"arm64", 2, 4096}, "t4g.large": {"arm64", 2, 8192},
+	"m7g.medium": {"arm64", 1, 4096}, "m7g.large": {"arm64", 2, 8192}, "m7g.xlarge": {"arm64", 4, 16384},
 }
 
 // oldKinds are what there is in Eucalyptus.
 var oldKinds = map[string]kindOf{
-	"t1.micro": {"x86_64", 1}, "m1.small": {"x86_64", 1}, "m1.medium": {"x86_64", 1}, "m1.large": {"x86_64", 2}, "m1.xlarge": {"x86_64", 2},
-	"c1.medium": {"x86_64", 2}, "m3.xlarge": {"x86_64", 4}, "m3.2xlarge": {"x86_64", 4},
+	"t1.micro": {"x86_64", 1, 256}, "m1.small": {"x86_64", 1, 512}, "m1.medium": {"x86_64", 1, 1024}, "m1.large": {"x86_64", 2, 2048}, "m1.xlarge": {"x86_64", 2, 4096},
+	"c1.medium": {"x86_64", 2, 512}, "m3.xlarge": {"x86_64", 4, 2048}, "m3.2xlarge": {"x86_64", 4, 4096},
 }
 
 // kinds are the types that there are.
@@ -215,7 +215,7 @@ func (r *region) describeKinds(p params) ([]element, error) {
 			return nil, refuse("InvalidInstanceType", "The following supplied instance types do not exist: [%s]", name)
 		}
 		items = append(items, []element{tx("instanceType", name), tx("currentGeneration", true),
-			el("processorInfo", el("supportedArchitectures", tx("item", kind.arch))), el("vCpuInfo", tx("defaultVCpus", kind.vcpus))})
+			el("processorInfo", el("supportedArchitectures", tx("item", kind.arch))), el("vCpuInfo", tx("defaultVCpus", kind.vcpus)), el("memoryInfo", tx("sizeInMiB", kind.mib))})
 	}
 	return []element{set("instanceTypeSet", items)}, nil
 }

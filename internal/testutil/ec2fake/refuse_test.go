@@ -41,6 +41,8 @@ func TestARefusedLaunchMakesNothing(t *testing.T) {
 		{"tag twice", "InvalidParameterValue", nil, func(_ *Fake, i in) { i.TagSpecifications = marked("instance", "a", "a") }},
 		{"unknown parameter", "UnknownParameter", nil, func(_ *Fake, i in) { i.KernelId = aws.String("aki-1") }},
 		{"dry run", "DryRunOperation", nil, func(_ *Fake, i in) { i.DryRun = aws.Bool(true) }},
+		{"dry run without the image", "InvalidAMIID.NotFound", nil, func(_ *Fake, i in) { i.DryRun, i.ImageId = aws.Bool(true), aws.String("ami-0123456789abcdef0") }},
+		{"dry run of a full zone", "DryRunOperation", func(f *Fake) { f.Full("us-east-1a", true) }, func(_ *Fake, i in) { i.DryRun = aws.Bool(true) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := New(t, Options{})
