@@ -139,6 +139,7 @@ func (c *Cloud) newRegion(cfg aws.Config, name string) *region {
 	r := &region{name: name, compat: c.opts.Profile == Compat, keys: cfg.Credentials, images: map[string]kept[image]{}}
 	r.ec2 = ec2.NewFromConfig(cfg, func(o *ec2.Options) {
 		o.Region, o.Retryer = name, retryer
+		o.IdempotencyTokenProvider = nil // where a token counts it is ours, and elsewhere some refuse it
 		endpoint(&o.BaseEndpoint)
 	})
 	r.ssm = ssm.NewFromConfig(cfg, func(o *ssm.Options) {

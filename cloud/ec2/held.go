@@ -131,7 +131,7 @@ func (c *Cloud) Remove(ctx context.Context, t console.Thing) error {
 	err = c.until(ctx, removePatience, func() (bool, error) {
 		last = remove()
 		switch {
-		case is(last, "DependencyViolation", "VolumeInUse", "InvalidGroup.InUse", "IncorrectState"):
+		case is(last, "DependencyViolation", "VolumeInUse", "InvalidGroup.InUse", "InvalidIPAddress.InUse", "IncorrectState"):
 			return false, nil
 		case last != nil && !missing(last):
 			return false, last
