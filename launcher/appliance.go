@@ -45,10 +45,11 @@ type Options struct {
 	Stdout    io.Writer                       // gets one line: listening on http://HOST:PORT
 	Catalogue func(id string) (fs.FS, error)  // the apps that ship in this binary
 	PowerOff  func(ctx context.Context) error // turns the machine off at its end; nil: the program just ends
-	// Identity is what the cloud says of this machine, for the console; nil: nothing.
-	Identity func(ctx context.Context) (*wire.Identity, error)
-	Drain    time.Duration   // how long a stop waits for requests under way; 0: 20 s
-	Hurry    <-chan struct{} // closed: a stop under way waits for nothing more; nil: never
+	Drain     time.Duration                   // how long a stop waits for requests under way; 0: 20 s
+	Hurry     <-chan struct{}                 // closed: a stop under way waits for nothing more; nil: never
+	// CopyDatabase is the argv of internal/sqlitecopy's verb; nil: databases are backed up
+	// like other files.
+	CopyDatabase []string
 }
 
 // A pair is what is served: a release and, for an app with data, a revision.

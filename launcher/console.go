@@ -17,6 +17,7 @@ import (
 	"time"
 	"unicode"
 
+	"popup/internal/metadata"
 	"popup/internal/wire"
 )
 
@@ -32,7 +33,8 @@ type link struct {
 	console  wire.Console
 	instance string
 	client   *http.Client
-	archives *http.Client // for the vault's
+	archives *http.Client     // for the vault's
+	cloud    *metadata.Client // proves what machine this is; nil: the console wants no proof
 	key      ed25519.PrivateKey
 	kept     *kept
 	logs     *ring
@@ -93,6 +95,11 @@ func (a *Appliance) openLink() (*link, error) {
 	}
 	if err := l.resume(); err != nil {
 		return nil, err
+	}
+	if l.console.Identity == wire.IdentityEC2 {
+		if l.cloud, err = metadata.New(); err != nil {
+			return nil, err
+		}
 	}
 	l.client, l.archives = newConsoleClient(l.console), newVaultClient(l.console)
 	a.journal.tell = func() { wake(l.news) }

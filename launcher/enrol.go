@@ -20,6 +20,7 @@ import (
 	"popup/apps"
 	"popup/datasync"
 	"popup/internal/atomicfile"
+	"popup/internal/metadata"
 	"popup/internal/wire"
 	"popup/userdata"
 )
@@ -136,8 +137,13 @@ func (l *link) enrol(ctx context.Context) error {
 // network's troubles no address.
 func enrolCause(err error) string {
 	var refused *consoleError
-	if errors.As(err, &refused) {
+	switch {
+	case errors.As(err, &refused):
 		return refused.Cause()
+	case errors.Is(err, metadata.ErrAway):
+		return "the cloud does not say yet what machine this is"
+	case errors.Is(err, metadata.ErrNone):
+		return "the cloud does not say what machine this is, and the console wants to know"
 	}
 	return "the console could not be asked"
 }
@@ -167,10 +173,10 @@ func (l *link) waitAfter(failed int, err error) time.Duration {
 func (l *link) enrolOnce(ctx context.Context) error {
 	e := wire.Enrolment{Version: wire.TalkVersion, Instance: l.instance, Token: l.console.Token,
 		Key: l.key.Public().(ed25519.PublicKey), Popup: l.app.opts.Version, Arch: runtime.GOARCH}
-	if identify := l.app.opts.Identity; identify != nil {
+	if l.cloud != nil {
 		var err error
-		if e.Identity, err = identify(ctx); err != nil {
-			return fmt.Errorf("prove what machine this is: %w", err)
+		if e.Identity, err = l.cloud.Identity(ctx); err != nil {
+			return fmt.Errorf("prove to the console what machine this is: %w", err)
 		}
 	}
 	body, err := json.Marshal(e)

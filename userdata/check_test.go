@@ -27,6 +27,7 @@ func TestCheckPlan(t *testing.T) {
 		"a setting":         {func(p *wire.Plan) { p.Settings = map[string]string{"COLOUR": "red"} }, "COLOUR: is not a setting"},
 		"a folder":          {func(p *wire.Plan) { p.Service = wire.Source{Kind: apps.SourceFolder, URL: "/srv/board"} }, ""},
 		"a console":         {func(p *wire.Plan) { p.Console = &wire.Console{URL: "https://me:hush@example.org"} }, "console.url has a password"},
+		"an identity":       {func(p *wire.Plan) { p.Console = &wire.Console{URL: "https://c.example.org", Identity: "tpm"} }, "console.identity is"},
 		"an instance's id":  {func(p *wire.Plan) { p.Console, p.Instance = &wire.Console{URL: "https://c.example.org"}, "fair 7" }, "an instance's id has"},
 		"what is told later": {func(p *wire.Plan) {
 			p.Manifest.Env = map[string]apps.EnvVar{"TITLE": {Required: true}}

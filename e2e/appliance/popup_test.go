@@ -23,10 +23,15 @@ import (
 	"popup/launcher"
 )
 
-// program is the binary under test, built once.
-var program string
+// program is the binary under test, built once, or named by programEnv.
+var program = os.Getenv(programEnv)
+
+const programEnv = "POPUP_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
+	if program != "" {
+		os.Exit(m.Run())
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "popup-e2e-")
 		if err != nil {

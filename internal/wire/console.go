@@ -44,6 +44,9 @@ func (c Console) Check() error {
 	if _, err := c.pinned(); err != nil {
 		errs = append(errs, err)
 	}
+	if c.Identity != "" && c.Identity != IdentityEC2 {
+		errs = append(errs, fmt.Errorf("console.identity is %.40q, a proof that this popup cannot bring; it knows %q, or leave it out", c.Identity, IdentityEC2))
+	}
 	return errors.Join(errs...)
 }
 

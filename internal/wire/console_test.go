@@ -26,6 +26,8 @@ func TestCheckConsole(t *testing.T) {
 		"an empty query":    {Console{URL: "https://example.org/?"}, "a query"},
 		"a short token":     {Console{URL: "https://example.org", Token: "hush"}, "console.token"},
 		"a line more":       {Console{URL: "https://example.org", Token: token + "\nhush"}, "console.token"},
+		"an identity":       {Console{URL: "https://example.org", Identity: IdentityEC2}, ""},
+		"another identity":  {Console{URL: "https://example.org", Identity: "tpm"}, `console.identity is "tpm", a proof that this popup cannot bring; it knows "ec2"`},
 		"half a pin":        {Console{URL: "https://example.org", Pin: pin[:20]}, "console.pin"},
 	} {
 		err := c.console.Check()
