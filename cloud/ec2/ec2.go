@@ -232,6 +232,9 @@ func (c *Cloud) tagsOf(l console.Launch) []types.Tag {
 	var tags []types.Tag
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		value := []rune(all[key])
+		if len(value) == 0 {
+			continue
+		}
 		tags = append(tags, types.Tag{Key: aws.String(key), Value: aws.String(string(value[:min(len(value), mostTagValue)]))})
 	}
 	return tags

@@ -18,7 +18,7 @@ type site struct {
 	*Cloud
 	t    *testing.T
 	fake *ec2fake.Fake
-	opts Options
+	with Options
 }
 
 // profiles are what every fake of these tests is once.
@@ -36,13 +36,13 @@ func newSiteOn(t *testing.T, fake *ec2fake.Fake, change ...func(*Options)) *site
 	signIn(t, fake.AccessKey, fake.SecretKey)
 	s := &site{t: t, fake: fake}
 	region := fake.Regions()[0]
-	s.opts = Options{Regions: []string{region}, Endpoint: fake.URL, Console: "console-1", Pause: 2 * time.Millisecond, Settle: 200 * time.Millisecond,
+	s.with = Options{Regions: []string{region}, Endpoint: fake.URL, Console: "console-1", Pause: 2 * time.Millisecond, Settle: 200 * time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
 	if region == "eucalyptus" {
-		s.opts.Profile, s.opts.Image, s.opts.Types = Compat, fake.Image(region, "debian-12", "x86_64"), []string{"m1.medium"}
+		s.with.Profile, s.with.Image, s.with.Types = Compat, fake.Image(region, "debian-12", "x86_64"), []string{"m1.medium"}
 	}
 	for _, one := range change {
-		one(&s.opts)
+		one(&s.with)
 	}
 	s.open()
 	return s
@@ -73,7 +73,7 @@ func (w testWriter) Write(line []byte) (int, error) {
 // open opens the cloud as a console does that starts, with nothing of the one before.
 func (s *site) open() {
 	s.t.Helper()
-	c, err := open(context.WithoutCancel(s.t.Context()), s.opts)
+	c, err := open(context.WithoutCancel(s.t.Context()), s.with)
 	if err != nil {
 		s.t.Fatal(err)
 	}
