@@ -42,7 +42,7 @@ func (a *Appliance) backup(ctx context.Context, order backupOrder) (name string,
 	series := a.series()
 	name = series.Name(time.Now())
 	opts := backup.SaveOptions{
-		TakeOptions: backup.TakeOptions{App: series.App, Instance: series.Instance, Final: order.Final, Secrets: secrets},
+		TakeOptions: backup.TakeOptions{App: series.App, Instance: series.Instance, Final: order.Final, Secrets: secrets, Copy: a.databases()},
 		Recipient:   a.opts.Plan.State.Recipient, Spool: a.at.vault(),
 	}
 	if _, err := backup.Save(ctx, vault, name, state, opts); err != nil {

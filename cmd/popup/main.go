@@ -8,10 +8,14 @@ import (
 	"syscall"
 
 	"popup/internal/sandbox"
+	"popup/internal/sqlitecopy"
 )
 
 func main() {
 	if handled, code := sandbox.Main(os.Args); handled {
+		os.Exit(code)
+	}
+	if handled, code := sqlitecopy.Main(os.Args); handled {
 		os.Exit(code)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

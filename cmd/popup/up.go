@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"popup/internal/logfile"
+	"popup/internal/sqlitecopy"
 	"popup/internal/wire"
 	"popup/launcher"
 )
@@ -93,7 +94,7 @@ func up(ctx context.Context, f upFlags, stdout, stderr io.Writer) error {
 	}
 	return launcher.Run(ctx, launcher.Options{
 		Root: root, Listen: f.listen, Plan: plan, Version: version, Logger: newLogger(stderr, f.verbose),
-		Stdout: stdout, Catalogue: shippedFolder, PowerOff: powerOff(root, plan), Drain: f.drain, Hurry: f.hurry,
+		Stdout: stdout, Catalogue: shippedFolder, PowerOff: powerOff(root, plan), Drain: f.drain, Hurry: f.hurry, CopyDatabase: sqlitecopy.Command(),
 	})
 }
 

@@ -59,7 +59,11 @@ func (t *taker) file(ctx context.Context, name string) error {
 		if err != nil {
 			return gone("open", name, err)
 		}
-		again, err := t.take(ctx, g, attempt == attempts)
+		again := false
+		taken, err := t.database(ctx, g)
+		if err == nil && !taken {
+			again, err = t.take(ctx, g, attempt == attempts)
+		}
 		g.close()
 		if err != nil || !again {
 			return err

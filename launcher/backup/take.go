@@ -24,7 +24,9 @@ type TakeOptions struct {
 	Final    bool      // it is taken at the end, after the last write
 	// Secrets go with an archive that is encrypted, and are left out of any other.
 	Secrets archive.Secrets
-	Notes   []string // sentences about what is less good than it could be
+	// Copy copies databases. Nil: they are read like files, together with their journals.
+	Copy  CopyDatabase
+	Notes []string // sentences about what is less good than it could be
 }
 
 // Take writes everything below state to w, as an archive. Sockets, pipes, devices,
@@ -32,9 +34,8 @@ type TakeOptions struct {
 //
 // A file that is written to while it is read is read again; one that never holds
 // still, or is too big to be read again, is kept and marked as changed. An SQLite
-// database and its journals count as one file. That is safe while nothing writes;
-// a backup of a database that is written to all the time needs SQLite's own means,
-// which the app's pre_backup script can use.
+// database is copied by opts.Copy; without that, and where it cannot, the database and
+// its journals count as one file, which is safe while nothing writes.
 //
 // After an error, what was written to w is no archive. Take does not close w.
 func Take(ctx context.Context, state *os.Root, w io.Writer, opts TakeOptions) (archive.Manifest, error) {
@@ -47,7 +48,7 @@ func Take(ctx context.Context, state *os.Root, w io.Writer, opts TakeOptions) (a
 	if err != nil {
 		return archive.Manifest{}, fmt.Errorf("take backup: %w", err)
 	}
-	t := &taker{state: state, out: out, done: map[string]bool{}}
+	t := &taker{state: state, out: out, copy: opts.Copy, done: map[string]bool{}}
 	if err := errors.Join(t.folder(ctx, "."), ctx.Err()); err != nil {
 		return archive.Manifest{}, fmt.Errorf("take backup: %w", err)
 	}
@@ -61,7 +62,10 @@ func Take(ctx context.Context, state *os.Root, w io.Writer, opts TakeOptions) (a
 type taker struct {
 	state *os.Root
 	out   *archive.Writer
+	copy  CopyDatabase
 	done  map[string]bool // files that were taken together with another
+	// asFile is the database that copy could not copy last.
+	asFile string
 }
 
 // errGone says that something is no longer there. It is not an error from the
