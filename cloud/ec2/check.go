@@ -32,7 +32,7 @@ func (c *Cloud) Check(ctx context.Context, l console.Launch) error {
 	if err := c.checkType(ctx, p.region, machine, img, l); err != nil || tooLong != nil {
 		return errors.Join(tooLong, err)
 	}
-	in, err := c.request(ctx, p, l, "")
+	in, err := c.request(ctx, p, l)
 	if err != nil {
 		return err
 	}

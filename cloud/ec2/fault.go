@@ -95,6 +95,9 @@ var lessons = map[string]lesson{
 	"UnknownParameter":             {why: "EC2 in REGION does not know a parameter of ACTION; start the console with --ec2-profile compat:", refused: true},
 }
 
+// flags are those that set a parameter of EC2's, by what EC2 calls it.
+var flags = map[string]string{"iamInstanceProfile": "--ec2-instance-profile", "InstanceType": "--ec2-type"}
+
 // fault makes a sentence of what the SDK says.
 func (r *region) fault(ctx context.Context, action string, err error) error {
 	if ctx.Err() != nil {
@@ -119,6 +122,11 @@ func (r *region) fault(ctx context.Context, action string, err error) error {
 		f.why = "there are no credentials for AWS: " + lastWord(err) + "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give this machine a role"
 	case f.code != "":
 		f.why = fmt.Sprintf("EC2 in %s answered %s with %s: %s", r.name, action, f.code, said)
+		for parameter, flag := range flags {
+			if strings.Contains(said, parameter) {
+				f.why = strings.TrimSuffix(f.why, ".") + "; correct " + flag
+			}
+		}
 	case noHost != nil && noHost.IsNotFound:
 		f.why = fmt.Sprintf("there is no EC2 at %s; check --ec2-region %s, or --ec2-endpoint", noHost.Name, r.name)
 	default:

@@ -96,14 +96,15 @@ func (c *Cloud) completed(ctx context.Context, s sighting, l console.Launch) (co
 
 // run asks for a machine.
 func (c *Cloud) run(ctx context.Context, p place, l console.Launch) (console.Machine, error) {
+	in, err := c.request(ctx, p, l)
+	if err != nil {
+		return console.Machine{}, err
+	}
 	group, err := c.group(ctx, p, l)
 	if err != nil {
 		return console.Machine{}, err
 	}
-	in, err := c.request(ctx, p, l, group)
-	if err != nil {
-		return console.Machine{}, err
-	}
+	in.SecurityGroupIds = []string{group}
 	c.asks(l.Instance, console.Machine{})
 	var s sighting
 	err = c.known(ctx, func() error { // the group may not be known everywhere yet

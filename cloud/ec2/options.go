@@ -121,6 +121,8 @@ func (o Options) Validate() error {
 
 func (o Options) checkImage() error {
 	switch _, named := public[o.Image]; {
+	case imageForm.MatchString(o.Image) && len(o.Regions) > 1:
+		return fmt.Errorf("the image %s is in one region alone, and there are %d; give one --ec2-region, or a name of the image", o.Image, len(o.Regions))
 	case imageForm.MatchString(o.Image), o.Profile == AWS && (named || strings.HasPrefix(o.Image, "/")):
 		return nil
 	case o.Profile == Compat:

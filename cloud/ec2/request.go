@@ -36,8 +36,8 @@ func (c *Cloud) userData(data []byte) (string, error) {
 }
 
 // request is what EC2 is asked for: one machine, since each has a token of its own in its
-// user-data, which all machines of one call would share. group is its security group.
-func (c *Cloud) request(ctx context.Context, p place, l console.Launch, group string) (*ec2.RunInstancesInput, error) {
+// user-data, which all machines of one call would share. Its security group is left out.
+func (c *Cloud) request(ctx context.Context, p place, l console.Launch) (*ec2.RunInstancesInput, error) {
 	data, err := c.userData(l.UserData)
 	if err != nil {
 		return nil, err
@@ -54,9 +54,6 @@ func (c *Cloud) request(ctx context.Context, p place, l console.Launch, group st
 	}
 	if data != "" {
 		in.UserData = aws.String(data)
-	}
-	if group != "" {
-		in.SecurityGroupIds = []string{group}
 	}
 	if l.Bake {
 		in.InstanceInitiatedShutdownBehavior = types.ShutdownBehaviorStop
