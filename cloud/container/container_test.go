@@ -161,13 +161,35 @@ func TestTerminateWithoutKeeper(t *testing.T) {
 func TestImageThatCannotBeMade(t *testing.T) {
 	s := open(t)
 	s.close()
-	s.opts.Image.Packages, s.opts.Image.Cache = []string{"popup-no-such-package"}, filepath.Join(s.opts.Dir, ".tmp-cache")
+	s.opts.Image.Suite = "no-such-suite"
+	s.open()
+	s.launch("one")
+	s.awaitState("one", console.MachinePending, "none is of the suite")
+	s.end("one")
+	s.wantNothing("one")
+}
+
+// A machine that is ended while its image is built leaves no mount of the build.
+func TestEndWhileTheImageIsBuilt(t *testing.T) {
+	s := open(t)
+	s.close()
+	cache := filepath.Join(filepath.Dir(s.opts.Dir), "cache")
+	s.opts.Image.Cache = cache
 	s.open()
 	s.launch("one")
 	s.awaitState("one", console.MachinePending, "takes minutes")
-	s.awaitState("one", console.MachinePending, "popup-no-such-package")
+	eventually(t, "it is being built", func() bool {
+		found, err := filepath.Glob(cache + "/*/root/var/lib/dpkg")
+		return err == nil && len(found) > 0
+	})
 	s.end("one")
 	s.wantNothing("one")
+	if left := processes(cache); len(left) > 0 {
+		t.Errorf("processes %v go on", left)
+	}
+	if left, err := filepath.Glob(cache + "/*-*"); err != nil || len(left) > 0 {
+		t.Errorf("%q is left, %v", left, err)
+	}
 }
 
 func TestCheckSaysWhatIsMissing(t *testing.T) {

@@ -12,7 +12,7 @@
 //	DIR/INSTANCE/processes/     who runs, by number and start time
 //	DIR/INSTANCE/output         what the program said before its log was open
 //
-// and beside them what the Kind puts there.
+// and beside them what the Kind puts there; what begins with a dot in DIR is the Kind's.
 package kept
 
 import (
@@ -189,7 +189,7 @@ func (c *Cloud) load() error {
 			if err := c.discard(context.Background(), e.Name()); err != nil {
 				c.opts.Log.Warn("sweep", "err", err)
 			}
-		case e.IsDir():
+		case e.IsDir() && !strings.HasPrefix(e.Name(), "."): // those are the Kind's
 			c.machines[e.Name()] = c.adopt(e.Name())
 		}
 	}
@@ -245,6 +245,19 @@ func (c *Cloud) find(instance string) *held {
 	return c.machines[instance]
 }
 
+// Held are the machines that are there, in the order of their instances, and how each is.
+func (c *Cloud) Held(ctx context.Context) ([]Machine, []console.Machine, error) {
+	if err := c.ready(ctx); err != nil {
+		return nil, nil, fmt.Errorf("list instances: %w", err)
+	}
+	var machines []Machine
+	var shown []console.Machine
+	for _, m := range c.all() {
+		machines, shown = append(machines, m.Machine), append(shown, *m.shown.Load())
+	}
+	return machines, shown, nil
+}
+
 // Check implements console.Cloud.
 func (c *Cloud) Check(ctx context.Context, l console.Launch) error {
 	if err := c.ready(ctx); err != nil {
@@ -255,14 +268,8 @@ func (c *Cloud) Check(ctx context.Context, l console.Launch) error {
 
 // Machines implements console.Cloud.
 func (c *Cloud) Machines(ctx context.Context) ([]console.Machine, error) {
-	if err := c.ready(ctx); err != nil {
-		return nil, fmt.Errorf("list instances: %w", err)
-	}
-	var machines []console.Machine
-	for _, m := range c.all() {
-		machines = append(machines, *m.shown.Load())
-	}
-	return machines, nil
+	_, shown, err := c.Held(ctx)
+	return shown, err
 }
 
 // Close lets go of the folder; the machines go on. Closing twice is fine.

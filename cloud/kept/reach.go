@@ -22,18 +22,32 @@ const dialTimeout = 10 * time.Second
 // socket may be reached by us alone, and the caller closes it.
 func ListenConsole(dir string) (net.Listener, error) {
 	path := ConsoleSocket(dir)
+	if err := CheckSocket(path); err != nil {
+		return nil, err
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("listen for the machines: %w", err)
 	}
 	listener, err := net.Listen("unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("listen for the machines: %w; the path of a socket has at most 107 bytes: is a shorter folder needed?", err)
+		return nil, fmt.Errorf("listen for the machines: %w", err)
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen for the machines: %w", err), listener.Close())
 	}
 	return listener, nil
 }
+
+// CheckSocket says whether a socket can be at path.
+func CheckSocket(path string) error {
+	if len(path) > longestSocket {
+		return fmt.Errorf("the path of the socket %s has more than the %d bytes that are possible; choose a folder with a shorter path", path, longestSocket)
+	}
+	return nil
+}
+
+// longestSocket is how long the path of a socket may be, in bytes.
+const longestSocket = 107
 
 // ConsoleSocket is the path of the socket of the machines in dir.
 func ConsoleSocket(dir string) string { return filepath.Join(dir, socketName) }

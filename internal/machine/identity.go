@@ -9,9 +9,14 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
+	"os"
 	"time"
+
+	"popup/internal/atomicfile"
 )
 
 // identityYears is how long the certificate of an IdentitySigner holds.
@@ -47,6 +52,52 @@ func NewIdentitySigner(now time.Time) (*IdentitySigner, error) {
 		return nil, fmt.Errorf("make identity signer: %w", err)
 	}
 	return &IdentitySigner{key: key, cert: cert}, nil
+}
+
+// KeptIdentitySigner returns the signer whose key and certificate are in a file that we
+// alone may read; it is made where it is not there. One program at a time may ask.
+func KeptIdentitySigner(path string, now time.Time) (*IdentitySigner, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return makeKeptSigner(path, now)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read identity signer: %w", err)
+	}
+	s := &IdentitySigner{}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		switch block.Type {
+		case pemKey:
+			s.key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+		case pemCertificate:
+			s.cert, err = x509.ParseCertificate(block.Bytes)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read identity signer %s: %w", path, err)
+		}
+	}
+	if s.key == nil || s.cert == nil {
+		return nil, fmt.Errorf("read identity signer: %s has no key and certificate; remove it to have others made, which vouch for machines that start then", path)
+	}
+	return s, nil
+}
+
+// The types of what is in the file of a signer.
+const (
+	pemKey         = "RSA PRIVATE KEY"
+	pemCertificate = "CERTIFICATE"
+)
+
+func makeKeptSigner(path string, now time.Time) (*IdentitySigner, error) {
+	s, err := NewIdentitySigner(now)
+	if err != nil {
+		return nil, err
+	}
+	text := append(pem.EncodeToMemory(&pem.Block{Type: pemKey, Bytes: x509.MarshalPKCS1PrivateKey(s.key)}), s.CertificatePEM()...)
+	if err := atomicfile.Write(path, text, 0o600); err != nil {
+		return nil, fmt.Errorf("keep identity signer: %w", err)
+	}
+	return s, nil
 }
 
 // Certificate is what verifies the signatures.

@@ -70,8 +70,8 @@ func NewIMDS(cfg MetadataConfig) (*IMDS, error) {
 	if !instanceID.MatchString(cfg.InstanceID) {
 		return nil, fmt.Errorf("make metadata service: the instance id %q is not i- and 8 to 17 hexadecimal digits", cfg.InstanceID)
 	}
-	if len(cfg.UserData) > maxUserData {
-		return nil, fmt.Errorf("make metadata service: the user-data has %d bytes: at most %d are allowed", len(cfg.UserData), maxUserData)
+	if len(cfg.UserData) > MaxUserData {
+		return nil, fmt.Errorf("make metadata service: the user-data has %d bytes: at most %d are allowed", len(cfg.UserData), MaxUserData)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -190,5 +190,5 @@ func (m *IMDS) list(branch string) ([]byte, bool) {
 	return []byte(strings.Join(slices.Compact(names), "\n")), len(names) > 0
 }
 
-// maxUserData is the limit of user-data on EC2, in bytes.
-const maxUserData = 16 << 10
+// MaxUserData is the limit of user-data on EC2, in bytes.
+const MaxUserData = 16 << 10

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -36,8 +37,21 @@ const (
 )
 
 // makeOverlay makes a disk that holds what changes of another, which stays as it is.
-func makeOverlay(ctx context.Context, base, overlay string) error {
-	_, err := output(exec.CommandContext(ctx, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base, overlay))
+// It is as large as that, or as size says where that is more. It is there whole or not
+// at all.
+func makeOverlay(ctx context.Context, base, overlay string, size int64) error {
+	half := overlay + ".tmp"
+	args := []string{"create", "-q", "-f", "qcow2", "-F", "raw", "-b", base, half}
+	info, err := os.Stat(base)
+	if err == nil && size > info.Size() {
+		args = append(args, fmt.Sprint(size))
+	}
+	if err == nil {
+		_, err = output(exec.CommandContext(ctx, "qemu-img", args...))
+	}
+	if err == nil {
+		err = os.Rename(half, overlay)
+	}
 	if err != nil {
 		return fmt.Errorf("make the disk: %w", err)
 	}
@@ -55,13 +69,14 @@ func (v *VM) arguments() []string {
 		"-machine", "q35", "-accel", v.accel, "-cpu", cpu,
 		"-smp", fmt.Sprint(v.cfg.CPUs), "-m", fmt.Sprint(v.cfg.Memory),
 		"-kernel", v.cfg.Image.Kernel(), "-initrd", v.cfg.Image.Initrd(), "-append", kernelArgs,
-		"-drive", "if=none,id=root,format=qcow2,cache=unsafe,file=" + comma(v.disk()),
+		"-drive", "if=none,id=root,format=qcow2,cache=" + v.cache() + ",file=" + comma(v.disk()),
 		"-device", "virtio-blk-pci,drive=root",
 		"-device", "virtio-rng-pci",
 		"-netdev", v.network(), "-device", "virtio-net-pci,netdev=net,mac=" + v.cfg.MAC(),
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-chardev", fmt.Sprintf("socket,id=control,fd=%d", qmpFD), "-mon", "chardev=control,mode=control",
 	}
+	args = append(args, v.volumes()...)
 	if v.cfg.EC2 == nil {
 		return append(args,
 			"-drive", "if=none,id=seed,format=raw,readonly=on,file="+comma(v.seed()),
@@ -80,7 +95,10 @@ func (v *VM) network() string {
 	parts := []string{"user", "id=net"}
 	if v.cfg.EC2 != nil {
 		parts = append(parts, "net=169.254.169.0/24", "host="+HostFromEC2, "dhcpstart="+ec2Guest,
-			"guestfwd=tcp:"+ec2Metadata+":80-cmd:"+comma(v.metadataCommand()))
+			guestForward(ec2Metadata+":80", v.metadataSocket()))
+	}
+	for address, socket := range v.cfg.Sockets {
+		parts = append(parts, guestForward(address, socket))
 	}
 	for port, addr := range v.forward {
 		parts = append(parts, fmt.Sprintf("hostfwd=tcp:%s-:%d", addr, port))
@@ -88,10 +106,19 @@ func (v *VM) network() string {
 	return strings.Join(parts, ",")
 }
 
-// metadataCommand is what QEMU starts for each connection to the metadata
-// service; it splits the line at blanks, as a shell would.
-func (v *VM) metadataCommand() string {
-	return fmt.Sprintf("/proc/%d/exe %s %s", os.Getpid(), verbPipe, shellQuote(v.metadataSocket()))
+// guestForward has QEMU start a process for each connection to an address, which joins
+// it to a socket. QEMU splits the line at blanks, as a shell would.
+func guestForward(address, socket string) string {
+	return fmt.Sprintf("guestfwd=tcp:%s-cmd:%s", address, comma(fmt.Sprintf("/proc/%d/exe %s %s", os.Getpid(), verbPipe, shellQuote(socket))))
+}
+
+// cache is how what the machine wrote comes to the disk: one that is kept is believed
+// when it says that it is there.
+func (v *VM) cache() string {
+	if v.cfg.Kept {
+		return "writeback"
+	}
+	return "unsafe"
 }
 
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
@@ -129,6 +156,7 @@ func (v *VM) launch(ctx context.Context) error {
 }
 
 func (v *VM) launchOnce(ctx context.Context) error {
+	maps.Copy(v.forward, v.cfg.ForwardFrom)
 	for _, port := range v.cfg.Forward {
 		addr, err := freePort()
 		if err != nil {

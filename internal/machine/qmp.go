@@ -40,7 +40,7 @@ type qmpMessage struct {
 func newQMP(ctx context.Context, conn net.Conn, onEvent func(event string, guest bool)) (*qmp, error) {
 	q := &qmp{conn: conn, onEvent: onEvent, ended: make(chan struct{}), waiting: map[int]chan qmpMessage{}}
 	go q.listen()
-	if err := q.do(ctx, "qmp_capabilities"); err != nil {
+	if err := q.do(ctx, "qmp_capabilities", nil); err != nil {
 		return nil, err
 	}
 	return q, nil
@@ -68,14 +68,18 @@ func (q *qmp) listen() {
 	}
 }
 
-// do has a command carried out that takes no arguments.
-func (q *qmp) do(ctx context.Context, command string) error {
+// do has a command carried out. Arguments are what it takes; nil: none.
+func (q *qmp) do(ctx context.Context, command string, arguments map[string]any) error {
 	answer := make(chan qmpMessage, 1)
 	q.mu.Lock()
 	q.asked++
 	id := q.asked
 	q.waiting[id] = answer
-	question, err := json.Marshal(map[string]any{"execute": command, "id": id})
+	ask := map[string]any{"execute": command, "id": id}
+	if arguments != nil {
+		ask["arguments"] = arguments
+	}
+	question, err := json.Marshal(ask)
 	if err == nil {
 		_, err = q.conn.Write(append(question, '\n'))
 	}

@@ -41,18 +41,18 @@ func TestQMP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := q.do(t.Context(), "system_reset"); err != nil || fmt.Sprint(events) != "[RESETtrue]" {
+	if err := q.do(t.Context(), "system_reset", nil); err != nil || fmt.Sprint(events) != "[RESETtrue]" {
 		t.Errorf("the reset: %v, events %v", err, events)
 	}
-	if err := q.do(t.Context(), "nonsense"); err == nil || err.Error() != "ask for nonsense: no such command" {
+	if err := q.do(t.Context(), "nonsense", nil); err == nil || err.Error() != "ask for nonsense: no such command" {
 		t.Errorf("a command that does not exist: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := q.do(ctx, "stop"); !errors.Is(err, context.Canceled) {
+	if err := q.do(ctx, "stop", nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("an answer nobody waits for: %v", err)
 	}
-	if err := q.do(t.Context(), "quit"); err == nil || err.Error() != "ask for quit: the machine has ended" {
+	if err := q.do(t.Context(), "quit", nil); err == nil || err.Error() != "ask for quit: the machine has ended" {
 		t.Errorf("after its end: %v", err)
 	}
 }

@@ -21,6 +21,12 @@ const (
 	HostFromEC2     = "169.254.169.2"
 )
 
+// An address in the network of a virtual machine that is nobody's: for Sockets.
+const (
+	FreeFromNoCloud = "10.0.2.100"
+	FreeFromEC2     = "169.254.169.100"
+)
+
 // The other addresses of a network that looks like EC2's.
 const (
 	ec2Guest    = "169.254.169.15"
@@ -39,11 +45,25 @@ type VMConfig struct {
 	EC2 *IMDS
 	// Forward are the machine's TCP ports that are reached from here; see Addr.
 	Forward []int
-	Memory  int // MiB; 0: 1024
-	CPUs    int // 0: 2
+	// ForwardFrom are those that are reached at a certain address of this machine.
+	ForwardFrom map[int]netip.AddrPort
+	// Sockets are unix sockets of this machine, by the address HOST:PORT in its network
+	// at which the virtual one reaches them.
+	Sockets map[string]string
+	Memory  int   // MiB; 0: 1024
+	CPUs    int   // 0: 2
+	Disk    int64 // how large its disk is, in bytes; 0, or less than the image's: as that
+	// Volumes are disks besides, which are the caller's.
+	Volumes []Volume
 	// Dir is an existing folder for the machine's disk. Empty: one in the folder
 	// for temporary files.
 	Dir string
+	// Kept says that the disk stays in Dir when the machine is closed, and that one which
+	// is there is gone on with.
+	Kept bool
+	// Run is an existing folder for sockets, with a short path. Empty: one in the folder
+	// for temporary files.
+	Run string
 	// Console is given what the machine prints on its serial console. It is
 	// written to by one goroutine, until Close returns. nil: nobody.
 	Console io.Writer
@@ -58,6 +78,8 @@ type VM struct {
 	ownDir   bool
 	run      string // the socket of the metadata service; its path is short
 	forward  map[int]netip.AddrPort
+	plugging sync.Mutex
+	plugged  map[string]bool // the serials of volumes; guarded by plugging
 	accel    string
 	imds     *http.Server
 	imdsDone chan struct{}
@@ -78,7 +100,7 @@ type VM struct {
 // Ctx bounds the start alone; the caller closes the machine.
 func StartVM(ctx context.Context, cfg VMConfig) (*VM, error) {
 	v := &VM{
-		cfg: cfg, state: Running, forward: map[int]netip.AddrPort{},
+		cfg: cfg, state: Running, forward: map[int]netip.AddrPort{}, plugged: map[string]bool{},
 		done: make(chan struct{}), reset: make(chan struct{}),
 	}
 	err := v.prepare(ctx)
@@ -102,6 +124,12 @@ func (v *VM) prepare(ctx context.Context) (err error) {
 	if _, err := os.Stat(v.cfg.Image.Disk()); err != nil {
 		return errors.New("the image has no disk: build it with a kernel")
 	}
+	for _, vol := range v.cfg.Volumes {
+		if err := vol.check(); err != nil {
+			return err
+		}
+		v.plugged[vol.Serial] = true
+	}
 	v.cfg.Memory, v.cfg.CPUs = orDefault(v.cfg.Memory, 1024), orDefault(v.cfg.CPUs, 2)
 	if v.cfg.Console == nil {
 		v.cfg.Console = io.Discard
@@ -115,8 +143,10 @@ func (v *VM) prepare(ctx context.Context) (err error) {
 	if v.dir, err = filepath.Abs(v.cfg.Dir); err != nil {
 		return fmt.Errorf("find its folder: %w", err)
 	}
-	if err := makeOverlay(ctx, v.cfg.Image.Disk(), v.disk()); err != nil {
-		return err
+	if _, err := os.Stat(v.disk()); err != nil || !v.cfg.Kept {
+		if err := makeOverlay(ctx, v.cfg.Image.Disk(), v.disk(), v.cfg.Disk); err != nil {
+			return err
+		}
 	}
 	v.accel = accelerator(ctx, v.cfg.Image)
 	if v.cfg.EC2 != nil {
@@ -137,8 +167,10 @@ func orDefault(n, otherwise int) int {
 	return n
 }
 
-// disk is what the machine changed of the image's disk.
-func (v *VM) disk() string { return filepath.Join(v.dir, "disk.qcow2") }
+// DiskName is the name, in its folder, of what a machine changed of the image's disk.
+const DiskName = "disk.qcow2"
+
+func (v *VM) disk() string { return filepath.Join(v.dir, DiskName) }
 
 func (v *VM) seed() string { return filepath.Join(v.dir, "seed.iso") }
 
@@ -147,8 +179,10 @@ func (v *VM) metadataSocket() string { return filepath.Join(v.run, "imds") }
 // serveMetadata answers on a socket that only this machine's root, and QEMU,
 // can reach.
 func (v *VM) serveMetadata() (err error) {
-	if v.run, err = os.MkdirTemp("", "popup-vm-"); err != nil {
-		return fmt.Errorf("make a folder for the metadata service: %w", err)
+	if v.run = v.cfg.Run; v.run == "" {
+		if v.run, err = os.MkdirTemp("", "popup-vm-"); err != nil {
+			return fmt.Errorf("make a folder for the metadata service: %w", err)
+		}
 	}
 	listener, err := net.Listen("unix", v.metadataSocket())
 	if err != nil {
@@ -187,7 +221,7 @@ func (v *VM) Reset(ctx context.Context) error {
 	v.mu.Lock()
 	reset := v.reset
 	v.mu.Unlock()
-	if err := v.control.do(ctx, "system_reset"); err != nil {
+	if err := v.control.do(ctx, "system_reset", nil); err != nil {
 		return fmt.Errorf("reset virtual machine %s: %w", v.cfg.Name, err)
 	}
 	select {
@@ -203,7 +237,7 @@ func (v *VM) Reset(ctx context.Context) error {
 // PowerOff presses the machine's power button, and returns when it has turned
 // itself off.
 func (v *VM) PowerOff(ctx context.Context) error {
-	if err := v.control.do(ctx, "system_powerdown"); err != nil {
+	if err := v.control.do(ctx, "system_powerdown", nil); err != nil {
 		return fmt.Errorf("power off virtual machine %s: %w", v.cfg.Name, err)
 	}
 	select {
@@ -238,11 +272,14 @@ func (v *VM) Close() error {
 		err = v.imds.Close()
 		<-v.imdsDone
 	}
-	if v.run != "" {
+	if v.run != "" && v.cfg.Run == "" {
 		err = errors.Join(err, os.RemoveAll(v.run))
 	}
 	if v.dir != "" {
-		err = errors.Join(err, removeIfThere(v.disk()), removeIfThere(v.seed()))
+		err = errors.Join(err, removeIfThere(v.seed()))
+		if !v.cfg.Kept {
+			err = errors.Join(err, removeIfThere(v.disk()))
+		}
 	}
 	if v.ownDir {
 		err = errors.Join(err, os.Remove(v.cfg.Dir))
