@@ -82,8 +82,12 @@ func (e Event) capWarnsAt() time.Time {
 
 // CapSays is what an event's pages and messages say of its cap; empty: it is not reached.
 func (e Event) CapSays() string {
-	if !e.Capped() {
+	switch {
+	case !e.Capped():
 		return ""
+	case e.State == EventFrozen && e.Held == "":
+		return fmt.Sprintf("It was frozen on %s because of its cap of %s, and ends on %s. Raise the cap, and it goes on.",
+			e.spoken(e.FrozenFrom()), e.CapAmount(), e.spoken(e.LastsUntil()))
 	}
 	return fmt.Sprintf("Its cap of %s is reached before its end: it freezes on %s, and ends on %s. Raise the cap, or end what is not needed.",
 		e.CapAmount(), e.spoken(e.FrozenFrom()), e.spoken(e.LastsUntil()))

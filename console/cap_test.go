@@ -45,7 +45,9 @@ func TestCapFreezesThenEnds(t *testing.T) {
 		t.Errorf("at 80 hundredths it says %q", text)
 	}
 	l.later(t, e.FrozenFrom().Sub(l.now()))
-	checkState(t, "before its cap", l.event(t, e.ID).State, EventFrozen)
+	frozen := l.event(t, e.ID)
+	checkState(t, "before its cap", frozen.State, EventFrozen)
+	checkState(t, "it says", frozen.CapSays(), "It was frozen on 2 May 2026 09:40 because of its cap of 2.00 USD, and ends on 2 May 2026 09:50. Raise the cap, and it goes on.")
 	e, err := l.ChangeEvent(t.Context(), anOwner, e.ID, EventChange{Cap: new("3")})
 	if err != nil {
 		t.Fatal(err)

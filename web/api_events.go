@@ -11,10 +11,15 @@ import (
 )
 
 func (s *Server) showEvent(e console.Event) api.Event {
-	return api.Event{ID: e.ID, Name: e.Name, Title: e.Title, State: string(e.State), Owner: e.Owner, End: e.End, Zone: e.Zone,
+	shown := api.Event{ID: e.ID, Name: e.Name, Title: e.Title, State: string(e.State), Owner: e.Owner, End: e.End, Zone: e.Zone,
 		Start: e.Start, Freeze: e.Freeze, StartsAt: e.StartsAt, FreezesAt: e.FreezesAt, EndsAt: e.EndsAt, Held: e.Held,
 		Webhook: hostOf(e.Webhook), Created: e.Created, EndedBy: e.EndedBy, EndedAt: e.EndedAt, Stuck: e.Stuck,
-		PurgeAt: e.PurgeAt, Page: s.opts.URL + "/e/" + e.Name}
+		PurgeAt: e.PurgeAt, Page: s.opts.URL + "/e/" + e.Name, Cap: capValue(e), CapSays: e.CapSays(), CapReached: e.CapReached,
+		Spent: each(e.Spent(now()), showMoney), Unpriced: e.Unpriced}
+	if e.Capped() {
+		shown.CapEndsAt = e.LastsUntil()
+	}
+	return shown
 }
 
 // hostOf leaves the path of a webhook out, which is what keeps others from calling it.

@@ -38,7 +38,7 @@ func (s *Server) listOperations(c *gin.Context) (api.Operations, error) {
 
 func (s *Server) showPreview(p console.Preview) api.Preview {
 	return api.Preview{Event: s.showEvent(p.Event), New: p.New, Button: p.Button, Cloud: p.Cloud, Count: p.Count,
-		Notes: append([]string{}, p.Notes...), EndsAt: p.EndsAt,
+		Notes: append([]string{}, p.Notes...), EndsAt: p.EndsAt, Quote: showQuote(p.Quote),
 		Apps: each(p.Apps, func(a console.PreviewApp) api.PreviewApp {
 			return api.PreviewApp{Name: a.Name, Deployment: showDeployment(a.Deployment), UserData: a.UserData}
 		})}

@@ -16,6 +16,7 @@ import (
 type checkPage struct {
 	Title, Ends, Starts, Public, Cloud, Machines, Button string
 	Apps                                                 []checkedApp
+	Price                                                pricePart
 	Notes                                                []string
 	Hidden                                               []hidden
 }
@@ -50,7 +51,7 @@ func (s *Server) showCheck(c *gin.Context, f launchForm) {
 
 func (s *Server) checkOf(p console.Preview, now time.Time) checkPage {
 	page := checkPage{Title: p.Event.Title, Ends: endOf(p.Event) + " (" + relative(p.Event.EndsAt, now) + ")", Public: s.opts.URL + publicPath(p.Event.Name),
-		Cloud: cloudWords(p.Cloud), Machines: counted(int64(p.Count), "machine", "machines"), Button: p.Button}
+		Cloud: cloudWords(p.Cloud), Machines: counted(int64(p.Count), "machine", "machines"), Button: p.Button, Price: priceOf(p.Quote, zoneOf(p.Event.Zone))}
 	if p.Event.StartsAt.After(now) {
 		page.Starts = at(p.Event.StartsAt, now, zoneOf(p.Event.Zone)).Text
 	}

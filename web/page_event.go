@@ -18,6 +18,10 @@ type eventPageData struct {
 	Path, Title string
 	Chip        chip
 	Ends        string
+	Cost        string // so far; empty: nothing of it costs money
+	CapSays     string
+	Money       bool // its cap can be changed
+	Cap         field
 	Trouble     string
 	Reminder    string
 	Frozen      bool
@@ -86,6 +90,7 @@ func (s *Server) pageEvent(c *gin.Context) { s.showEventPage(c, eventForm{}, 0) 
 // An eventForm is what was given on an event's page, and what is wrong with it.
 type eventForm struct {
 	dates  map[string]string // by field
+	cap    *string           // nil: it was not
 	link   string
 	grave  string // which confirmation was tried
 	errors []console.FieldError
@@ -116,6 +121,7 @@ func (s *Server) showEventPage(c *gin.Context, given eventForm, status int) {
 		page.Manage = !e.State.Over()
 		page.Confirmations = s.eventConfirmations(c, e)
 		page.dateFields(e, given.dates)
+		page.moneyFields(e, given.cap)
 		page.Zones = zones
 		page.NewLink = field{Name: "title", In: "link", Label: "Who is it for?", Value: given.link, Required: true, Hint: "A name that tells you whose it is."}
 		page.explain(given)
@@ -154,7 +160,7 @@ func manages(a console.Actor, e console.Event) bool {
 
 func (s *Server) eventFrame(e console.Event, now time.Time) eventPageData {
 	page := eventPageData{Path: eventPath(e.Name), Title: e.Title, Chip: eventChips[e.State], Ends: endsWords(e, now),
-		Trouble: troubleOf(e), Frozen: e.State == console.EventFrozen}
+		Cost: costWords(e, now), CapSays: e.CapSays(), Trouble: troubleOf(e), Frozen: e.State == console.EventFrozen}
 	if e.State.Over() {
 		page.ReceiptPath = page.Path + "/receipt"
 	}

@@ -61,6 +61,12 @@ func (p *eventPageData) explain(given eventForm) {
 			return
 		}
 	}
+	if given.cap != nil {
+		own := []field{p.Cap}
+		p.Problems = explain(given.errors, "", own)
+		p.Cap = own[0]
+		return
+	}
 	own := []field{p.End, p.Zone}
 	if given.dates == nil {
 		own = []field{p.NewLink}

@@ -23,6 +23,7 @@ type eventCard struct {
 	Chip        chip
 	Ends        string
 	Runs        string // what runs, in a sentence; may be empty
+	Cost        string // so far; empty: nothing of it costs money
 	Trouble     string
 }
 
@@ -68,16 +69,16 @@ func cardOf(e console.Event, now time.Time) eventCard {
 	if last.Year() != now.Year() {
 		month = last.Format("Jan 2006")
 	}
-	card := eventCard{Path: eventPath(e.Name), Title: e.Title, Day: last.Format("2"), Month: month, Chip: eventChips[e.State], Trouble: troubleOf(e)}
+	card := eventCard{Path: eventPath(e.Name), Title: e.Title, Day: last.Format("2"), Month: month, Chip: eventChips[e.State], Trouble: troubleOf(e), Cost: costWords(e, now)}
 	switch {
 	case e.State.Over():
 		card.Ends = endsWords(e, now)
 	case e.State == console.EventScheduled:
 		card.Ends = "Starts " + relative(e.StartsAt, now)
-	case !e.EndsAt.After(now):
+	case !e.LastsUntil().After(now):
 		card.Ends = "Its end has come"
 	default:
-		card.Ends = "Ends " + relative(e.EndsAt, now)
+		card.Ends = "Ends " + relative(e.LastsUntil(), now)
 	}
 	return card
 }

@@ -36,6 +36,7 @@ type launchPage struct {
 	Choices         []choice // apps that may be added
 	Clouds          bool     // there is more than one
 	Cloud           field
+	Charges         bool // something here costs money
 }
 
 // A chosenApp is one of those that are launched.
@@ -125,7 +126,7 @@ func (s *Server) refuseLaunch(c *gin.Context, f launchForm, err error) bool {
 }
 
 func (s *Server) showLaunch(c *gin.Context, f launchForm, status int) {
-	page := launchPage{Key: f.key, Zones: zones}
+	page := launchPage{Key: f.key, Zones: zones, Charges: s.console.Charges()}
 	if id := f.request.Event.ID; id != "" {
 		e, err := s.console.Event(c.Request.Context(), s.actor(c), id)
 		if err != nil {
@@ -170,6 +171,9 @@ func (p *launchPage) eventFields(e console.EventRequest) {
 		{Name: "event.start", Label: "Starts", Hint: "A day, or a day and a time. Empty: at once.", Value: e.Start, Optional: true, Plain: true},
 		{Name: "event.freeze", Label: "Freezes", Hint: "From then on nothing can be changed. Empty: ten minutes before the end.", Value: e.Freeze, Optional: true, Plain: true},
 		{Name: "event.webhook", Label: "Webhook", Hint: "An address that is told of reminders and changes.", Type: "url", Value: e.Webhook, Optional: true, Plain: true},
+	}
+	if p.Charges {
+		p.More = append(p.More, capField("event.cap", e.Cap))
 	}
 }
 

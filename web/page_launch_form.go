@@ -28,7 +28,8 @@ func readLaunch(form url.Values) console.LaunchRequest {
 	r := console.LaunchRequest{Cloud: form.Get("cloud"), Event: console.EventRequest{ID: form.Get("event.id")}}
 	if r.Event.ID == "" {
 		r.Event = console.EventRequest{Name: form.Get("event.name"), Title: form.Get("event.title"), Start: form.Get("event.start"),
-			Freeze: form.Get("event.freeze"), End: givenEnd(form.Get("event.end"), form.Get("event.time")), Zone: form.Get("event.zone"), Webhook: form.Get("event.webhook")}
+			Freeze: form.Get("event.freeze"), End: givenEnd(form.Get("event.end"), form.Get("event.time")), Zone: form.Get("event.zone"), Webhook: form.Get("event.webhook"),
+			Cap: strings.TrimSpace(form.Get("event.cap"))}
 	}
 	byNumber := map[int]*console.AppRequest{}
 	app := func(number string) *console.AppRequest {
@@ -96,7 +97,7 @@ func hiddenLaunch(r console.LaunchRequest, key string) []hidden {
 	}
 	add("cloud", r.Cloud)
 	e := r.Event
-	for _, f := range []hidden{{"id", e.ID}, {"name", e.Name}, {"title", e.Title}, {"start", e.Start}, {"freeze", e.Freeze}, {"end", e.End}, {"zone", e.Zone}, {"webhook", e.Webhook}} {
+	for _, f := range []hidden{{"id", e.ID}, {"name", e.Name}, {"title", e.Title}, {"start", e.Start}, {"freeze", e.Freeze}, {"end", e.End}, {"zone", e.Zone}, {"webhook", e.Webhook}, {"cap", e.Cap}} {
 		add("event."+f.Name, f.Value)
 	}
 	for i, a := range r.Apps {

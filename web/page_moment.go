@@ -83,11 +83,10 @@ func endOf(e console.Event) string {
 
 // lastDay is the last day of an event, there.
 func lastDay(e console.Event) time.Time {
-	zone := zoneOf(e.Zone)
-	if day, err := time.Parse(time.DateOnly, e.End); err == nil {
+	if day, err := time.Parse(time.DateOnly, e.End); err == nil && !e.Capped() {
 		return day
 	}
-	return e.EndsAt.In(zone)
+	return e.LastsUntil().In(zoneOf(e.Zone))
 }
 
 // endsWords says how an event stands to its end.
@@ -100,7 +99,10 @@ func endsWords(e console.Event, now time.Time) string {
 	case e.State == console.EventScheduled:
 		return fmt.Sprintf("Starts %s, %s; ends %s", relative(e.StartsAt, now), at(e.StartsAt, now, zoneOf(e.Zone)).Text, endOf(e))
 	}
-	if !e.EndsAt.After(now) {
+	if ends := e.LastsUntil(); e.Capped() && ends.After(now) {
+		return fmt.Sprintf("Ends %s because of its cap, %s", relative(ends, now), at(ends, now, zoneOf(e.Zone)).Text)
+	}
+	if !e.LastsUntil().After(now) {
 		return "Its end has come: " + endOf(e)
 	}
 	return fmt.Sprintf("Ends %s, %s", relative(e.EndsAt, now), endOf(e))

@@ -13,7 +13,7 @@ import (
 // A receiptPage says what became of everything that was made for an event.
 type receiptPage struct {
 	Title, Says, By, Machines string
-	Purge                     string
+	Purge, Cost               string
 	Ended                     *moment
 	Lines                     []receiptLine
 	Issued                    string
@@ -36,7 +36,7 @@ func (s *Server) pageReceipt(c *gin.Context) {
 		return
 	}
 	page := receiptOf(receipt, now())
-	if by := receipt.Event.EndedBy; by != "" {
+	if by := receipt.Event.EndedBy; by != "" && !receipt.Event.CapReached {
 		page.By = s.names(c)[by]
 	}
 	if manages(actor, receipt.Event) {
@@ -81,9 +81,13 @@ func receiptOf(r console.Receipt, now time.Time) receiptPage {
 	if !e.PurgeAt.IsZero() && e.State == console.EventArchived {
 		page.Purge = "kept until " + at(e.PurgeAt, now, zone).Text
 	}
-	if e.EndedBy == "" && e.State.Over() {
+	switch {
+	case e.CapReached:
+		page.By = "its cap of " + e.CapAmount().String()
+	case e.EndedBy == "" && e.State.Over():
 		page.By = "its date"
 	}
+	page.Cost = costWords(e, now)
 	page.Issued = "As of " + at(now, now, zone).Text + "."
 	return page
 }

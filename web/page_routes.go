@@ -29,6 +29,7 @@ var pageRoutes = []route{
 
 	{method: http.MethodGet, path: "/events/:id", who: signedIn, endpoint: page((*Server).pageEvent)},
 	{method: http.MethodPost, path: "/events/:id/dates", who: signedIn, endpoint: page((*Server).doDates)},
+	{method: http.MethodPost, path: "/events/:id/cap", who: signedIn, endpoint: page((*Server).doCap)},
 	{method: http.MethodPost, path: "/events/:id/freeze", who: signedIn, endpoint: page((*Server).doFreeze)},
 	{method: http.MethodPost, path: "/events/:id/thaw", who: signedIn, endpoint: page((*Server).doThaw)},
 	{method: http.MethodPost, path: "/events/:id/end", who: signedIn, endpoint: page((*Server).doEnd)},

@@ -26,6 +26,10 @@ func eventSamples(title, address string) []sample {
 	over.End = "2026-02-27"
 	frozen := sampleEvent("Photo wall of class 4b")
 	frozen.State, frozen.Stuck = console.EventFrozen, "an app cannot be archived: "+title
+	for _, e := range []*console.Event{&open, &over, &frozen} {
+		e.Cap, e.Meters = 25_500_000, []console.Meter{{Currency: "USD", At: noon, Spent: 3600 * 12_340_000, Hour: 100_000}}
+	}
+	over.Meters[0].Hour, over.CapReached = 0, true
 	scheduled := sampleEvent("Summer auction")
 	scheduled.State, scheduled.StartsAt, scheduled.End, scheduled.EndsAt = console.EventScheduled, noon.Add(6*24*time.Hour), "2026-07-04T18:00", time.Date(2026, 7, 4, 16, 0, 0, 0, time.UTC)
 	home := eventsPage{MayLaunch: true, Past: []eventCard{cardOf(over, noon)}}
@@ -74,6 +78,7 @@ func sampleEventPage(e console.Event, instances []console.InstanceView, title, a
 	page.Archives = []archiveLine{{Title: title, Size: size(81234567), Files: "412 files", Path: "/a", Taken: at(noon.Add(-time.Hour), noon, time.UTC), Final: true}}
 	page.Links = []linkLine{{title, "/l", at(e.Created, noon, time.UTC)}}
 	page.NewLink = field{Name: "title", In: "link", Label: "Who is it for?"}
+	page.moneyFields(e, new(title))
 	page.dateFields(e, map[string]string{"end": "2026-05-27", "zone": e.Zone, "title": title})
 	page.Confirmations = []confirmation{{ID: "end", Title: "End it now", Name: e.Name, Button: "End it now", Action: "/e", CSRF: "C0", Text: "Gone for good."}}
 	page.explain(eventForm{dates: map[string]string{}, errors: []console.FieldError{{Field: "end", Message: title + " is neither a day nor a time"}}})
@@ -101,7 +106,7 @@ func launchSamples(title, address string) []sample {
 	proposal.propose(catalogue.Proposal{Loaded: app.Loaded, Repository: address, Commit: commit, Original: &catalogue.Original{App: app, Why: "id", Fields: []catalogue.FieldChange{
 		{Field: "scripts.postdeploy", New: "curl " + title, Concern: catalogue.ConcernScript}, {Field: "name", Old: "Guestbook", New: title}}}})
 	s := &Server{opts: Options{URL: "https://popup.example.org"}, catalogue: &catalogue.Catalogue{}}
-	launch := launchPage{Key: "k", Zones: zones, Choices: []choice{{"guestbook", title}, {"notice", "Notice board"}}, Apps: []chosenApp{s.chosen(0, console.AppRequest{App: "guestbook", Settings: map[string]string{"TITLE": title}}, m), s.chosen(1, console.AppRequest{Repository: address, Commit: commit}, m)}}
+	launch := launchPage{Charges: true, Key: "k", Zones: zones, Choices: []choice{{"guestbook", title}, {"notice", "Notice board"}}, Apps: []chosenApp{s.chosen(0, console.AppRequest{App: "guestbook", Settings: map[string]string{"TITLE": title}}, m), s.chosen(1, console.AppRequest{Repository: address, Commit: commit}, m)}}
 	launch.eventFields(console.EventRequest{Title: title, End: "2026-05-31", Zone: "Europe/Zurich"})
 	launch.cloudField([]string{"local", "manual"}, "local")
 	wrong := launch
@@ -112,6 +117,9 @@ func launchSamples(title, address string) []sample {
 	launch.Apps[0] = s.chosen(0, console.AppRequest{App: "guestbook"}, m)
 	check := s.checkOf(console.Preview{Event: sampleEvent(title), New: true, Button: "Launch until 31 May", Cloud: "local", Count: 2, Notes: []string{"the data is asked for by everybody: " + title},
 		Apps: []console.PreviewApp{{Name: "Guestbook", UserData: "#!/bin/sh\n" + title, Deployment: console.Deployment{App: "guestbook", Title: title, Count: 2, Plan: samplePlan(address), Settings: map[string]string{"TITLE": title}, SecretNames: []string{"TOKEN"}}}}}, noon)
+	check.Price = priceOf(console.Quote{Lines: []console.QuoteLine{{Title: title, What: "t4g.small in eu-central-1", Hour: console.Money{Currency: "USD", Millionths: 19_200}, Count: 2,
+		For: 744 * time.Hour, Total: console.Money{Currency: "USD", Millionths: 28_569_600}}}, Total: []console.Money{{Currency: "USD", Millionths: 28_569_600}}, AsOf: noon,
+		Whole: []console.Money{{Currency: "USD", Millionths: 30_000_000}}, Unknown: []string{"What " + title + " costs is not known: " + title}, Cap: "Its cap is reached: " + title}, time.UTC)
 	check.Hidden = hiddenLaunch(console.LaunchRequest{Event: console.EventRequest{Title: title}, Apps: []console.AppRequest{{App: "guestbook", Settings: map[string]string{"TITLE": title}}}}, "k")
 	return []sample{
 		{"apps", templates.ConsoleApps, view{title: "Apps", section: sectionApps, data: cards}, console.RoleOrganiser},

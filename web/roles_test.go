@@ -219,6 +219,7 @@ POST    /launch                              yyyffffs
 GET     /operations/:id                      yyhyyhys
 GET     /events/:id                          yyhyyhys
 POST    /events/:id/dates                    yyhffhfs
+POST    /events/:id/cap                      yyhffhfs
 POST    /events/:id/freeze                   yyhffhfs
 POST    /events/:id/thaw                     yyhffhfs
 POST    /events/:id/end                      yyhffhfs

@@ -24,6 +24,13 @@ type Event struct {
 	Stuck     string    `json:"stuck,omitempty"`
 	PurgeAt   time.Time `json:"purge_at,omitzero"`
 	Page      string    `json:"page"` // its public page
+	// What it may cost, and what it has cost so far, by currency.
+	Cap        string    `json:"cap,omitempty"`
+	CapEndsAt  time.Time `json:"cap_ends_at,omitzero" jsonschema:"description=when it ends before ends_at because of its cap"`
+	CapSays    string    `json:"cap_says,omitempty"`
+	CapReached bool      `json:"cap_reached,omitempty" jsonschema:"description=it was ended because of its cap"`
+	Spent      []Money   `json:"spent,omitempty"`
+	Unpriced   bool      `json:"unpriced,omitempty" jsonschema:"description=what some of it costs is not known"`
 }
 
 // Events are those that somebody sees.

@@ -55,6 +55,7 @@ type Preview struct {
 	Count  int          `json:"count"`
 	Notes  []string     `json:"notes"`
 	EndsAt time.Time    `json:"ends_at"`
+	Quote  Quote        `json:"quote"`
 }
 
 // A PreviewApp is one app of a preview.
