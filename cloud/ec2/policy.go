@@ -26,6 +26,12 @@ func all(kinds ...string) (arns []string) {
 	return arns
 }
 
+// Images and snapshots are of no account in their names, since they can be given to others.
+const (
+	images    = "arn:aws:ec2:*::image/*"
+	snapshots = "arn:aws:ec2:*::snapshot/*"
+)
+
 // grants are what a console needs on AWS. A test holds them against what is really called.
 func grants() []grant {
 	return []grant{
@@ -35,14 +41,21 @@ func grants() []grant {
 		{Sid: "FindPublicImages", Action: []string{"ssm:GetParameter"}, Resource: []string{"arn:aws:ssm:*::parameter/aws/service/*"}},
 		{Sid: "LaunchMarked", Action: []string{"ec2:RunInstances"}, Resource: all("instance", "volume"), Condition: marked},
 		{Sid: "LaunchFrom", Action: []string{"ec2:RunInstances"}, Resource: append(all("network-interface", "security-group", "spot-instances-request", "subnet"),
-			"arn:aws:ec2:*::image/*", "arn:aws:ec2:*::snapshot/*")},
+			images, snapshots)},
 		{Sid: "MakeGroups", Action: []string{"ec2:CreateSecurityGroup"}, Resource: all("security-group"), Condition: marked},
 		{Sid: "MakeGroupsIn", Action: []string{"ec2:CreateSecurityGroup"}, Resource: all("vpc")},
-		{Sid: "MarkWhatIsMade", Action: []string{"ec2:CreateTags"}, Resource: all("instance", "volume", "security-group"),
-			Condition: map[string]map[string]any{"StringEquals": {"ec2:CreateAction": []string{"RunInstances", "CreateSecurityGroup"}}}},
+		{Sid: "MakeVolumes", Action: []string{"ec2:CreateVolume"}, Resource: all("volume"), Condition: marked},
+		{Sid: "MakeVolumesFrom", Action: []string{"ec2:CreateVolume"}, Resource: []string{snapshots}, Condition: ours},
+		{Sid: "CopyDisks", Action: []string{"ec2:CreateImage", "ec2:CreateSnapshots"}, Resource: []string{images, snapshots}, Condition: marked},
+		{Sid: "CopyDisksOfOurs", Action: []string{"ec2:CreateImage", "ec2:CreateSnapshots"}, Resource: all("instance", "volume"), Condition: ours},
+		{Sid: "MarkWhatIsMade", Action: []string{"ec2:CreateTags"}, Resource: append(all("instance", "volume", "security-group"), images, snapshots),
+			Condition: map[string]map[string]any{"StringEquals": {"ec2:CreateAction": []string{
+				"RunInstances", "CreateSecurityGroup", "CreateVolume", "CreateSnapshots", "CreateImage"}}}},
+		{Sid: "MarkOurSnapshots", Action: []string{"ec2:CreateTags"}, Resource: []string{snapshots}, Condition: ours},
 		{Sid: "ChangeAndEndOurs", Resource: all("instance", "volume", "security-group", "elastic-ip"), Condition: ours, Action: []string{
-			"ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup", "ec2:DeleteVolume", "ec2:ModifyInstanceAttribute", "ec2:ReleaseAddress", "ec2:TerminateInstances"}},
-		{Sid: "EndOurSnapshots", Action: []string{"ec2:DeleteSnapshot"}, Resource: []string{"arn:aws:ec2:*::snapshot/*"}, Condition: ours},
+			"ec2:AttachVolume", "ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup", "ec2:DeleteVolume", "ec2:DetachVolume",
+			"ec2:ModifyInstanceAttribute", "ec2:ReleaseAddress", "ec2:TerminateInstances"}},
+		{Sid: "EndOurCopies", Action: []string{"ec2:DeleteSnapshot", "ec2:DeregisterImage"}, Resource: []string{images, snapshots}, Condition: ours},
 	}
 }
 

@@ -23,6 +23,7 @@ var uses = map[string]func(*testing.T, *site){
 	"things": func(t *testing.T, s *site) {
 		s.launch("one")
 		s.makeThings()
+		s.fake.Forget() // so far they were the test's own
 		s.terminate("one")
 		s.removeAll("ev1")
 	},

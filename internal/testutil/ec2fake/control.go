@@ -194,3 +194,10 @@ func (f *Fake) Watch(watch func(Call)) {
 	defer f.mu.Unlock()
 	f.watch = watch
 }
+
+// Stop turns a machine off from outside, so that it can be turned on again.
+func (f *Fake) Stop(id string) {
+	f.onInstance(id, func(r *region, i *instance) {
+		i.stop(r, "Client.UserInitiatedShutdown", "User initiated shutdown", "User initiated")
+	})
+}

@@ -134,7 +134,15 @@ func (r *region) inOrder(i *instance) []*volume {
 			disks = append(disks, v)
 		}
 	}
-	slices.SortFunc(disks, func(a, b *volume) int { return a.number - b.number })
+	slices.SortFunc(disks, func(a, b *volume) int {
+		switch rootDevice {
+		case a.device:
+			return -1
+		case b.device:
+			return 1
+		}
+		return a.number - b.number
+	})
 	return disks
 }
 
