@@ -99,7 +99,7 @@ func Listen(ctx context.Context, o ListenOptions) (_ *Listening, err error) {
 	case at.IP.IsLoopback():
 		scheme = "http"
 	default:
-		config, l.Pin, err = o.own(at)
+		config, l.Pin, err = o.own(o.ownNames(at))
 	}
 	if err != nil {
 		return nil, err
@@ -112,6 +112,17 @@ func Listen(ctx context.Context, o ListenOptions) (_ *Listening, err error) {
 		l.URL = scheme + "://" + hostPort(host, at.Port, scheme)
 	}
 	return l, nil
+}
+
+// ListenGuests answers machines that have a way of their own to this console: what comes
+// to listener, which is the Listening's from now on, asks for url. Its certificate is the
+// console's own, of the key in dir.
+func ListenGuests(listener net.Listener, url, dir string) (*Listening, error) {
+	config, pin, err := ListenOptions{Dir: dir}.own(nil, nil) // who has the pin asks for no name
+	if err != nil {
+		return nil, err
+	}
+	return &Listening{Listener: tls.NewListener(listener, config), URL: url, Pin: pin}, nil
 }
 
 // hostPort leaves out the port that a scheme has anyway.
@@ -207,7 +218,7 @@ func serverConfig(pair tls.Certificate) *tls.Config {
 
 // own is a certificate that nobody vouches for but the pin in user-data. Its key is kept:
 // a new one would shut out every instance that is running.
-func (o ListenOptions) own(at *net.TCPAddr) (*tls.Config, string, error) {
+func (o ListenOptions) own(names []string, ips []net.IP) (*tls.Config, string, error) {
 	key, err := o.ownKey()
 	if err != nil {
 		return nil, "", fmt.Errorf("make a certificate of its own: %w", err)
@@ -218,7 +229,7 @@ func (o ListenOptions) own(at *net.TCPAddr) (*tls.Config, string, error) {
 		NotBefore: now.Add(-24 * time.Hour), NotAfter: now.AddDate(10, 0, 0),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	template.DNSNames, template.IPAddresses = o.ownNames(at)
+	template.DNSNames, template.IPAddresses = names, ips
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return nil, "", fmt.Errorf("make a certificate of its own: %w", err)

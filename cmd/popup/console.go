@@ -1,20 +1,19 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"maps"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
-	"popup/cloud/local"
 	"popup/console"
 	"popup/console/catalogue"
 	"popup/internal/guard"
@@ -25,14 +24,13 @@ import (
 
 // consoleFlags are what popup console is told.
 type consoleFlags struct {
-	dataDir         string
-	listen          web.ListenOptions
-	catalogue       string
-	localHost       string
-	allowPrivate    bool
-	allowUnconfined bool
-	oidc            oidc.Config
-	verbose         bool
+	dataDir      string
+	listen       web.ListenOptions
+	catalogue    string
+	clouds       cloudFlags
+	allowPrivate bool
+	oidc         oidc.Config
+	verbose      bool
 }
 
 func newConsoleCommand() *cobra.Command {
@@ -49,7 +47,8 @@ On this machine alone it is answered by http. On any other address it is https: 
 fetches certificates from Let's Encrypt, --cert and --key bring them, and else it makes one
 of its own, whose pin its instances are told.
 
-Instances are processes of this machine, and go on while the console is stopped. Told to
+Instances are processes of this machine, or with --cloud virtual machines or containers on it,
+or machines of EC2 and what speaks its API. They go on while the console is stopped. Told to
 stop (Ctrl-C, or TERM) it answers what is asked right now, for at most 10 s.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -65,16 +64,15 @@ stop (Ctrl-C, or TERM) it answers what is asked right now, for at most 10 s.`,
 	flags.StringVar(&f.listen.CertFile, "cert", "", "`FILE` with the certificate to use, and its chain, as PEM")
 	flags.StringVar(&f.listen.KeyFile, "key", "", "`FILE` with its private key, as PEM")
 	flags.StringVar(&f.catalogue, "catalogue", "", "folder or repository URL[#REF] of the apps that are offered (default those that ship with popup)")
-	flags.StringVar(&f.localHost, "local-host", "", "address of this machine that apps listen on (default that of --listen; for a loopback one 127.0.0.2, where they get none of its cookies)")
+	f.clouds.add(flags)
 	flags.BoolVar(&f.allowPrivate, "allow-private-addresses", false, "fetch apps also from this machine and from private networks")
-	flags.BoolVar(&f.allowUnconfined, "allow-unconfined", false, "launch anybody's app here also where the kernel cannot confine it")
 	flags.StringVar(&f.oidc.Issuer, "oidc-issuer", "", "`URL` of an OpenID provider that people may sign in with")
 	flags.StringVar(&f.oidc.ClientID, "oidc-client-id", "", "what this console is called there")
 	flags.StringVar(&f.oidc.SecretFile, "oidc-secret-file", "", "`FILE` with the client's secret")
 	flags.StringVar(&f.oidc.Title, "oidc-title", "", "what people call the provider (default its host)")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	cmd.AddCommand(newConsoleBackupCommand(&f.dataDir), newConsoleRestoreCommand(&f.dataDir),
-		newConsoleRecoverCommand(&f.dataDir), newConsoleClaimCommand(&f.dataDir))
+		newConsoleRecoverCommand(&f.dataDir), newConsoleClaimCommand(&f.dataDir), newConsolePolicyCommand())
 	return cmd
 }
 
@@ -89,6 +87,9 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 	}
 	at, err := findConsole(f.dataDir)
 	if err != nil {
+		return usageError{err}
+	}
+	if err := f.clouds.check(); err != nil {
 		return usageError{err}
 	}
 	if f.oidc != (oidc.Config{}) {
@@ -107,11 +108,15 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 		return usageError{err}
 	}
 	defer func() { err = errors.Join(err, listening.Close()) }()
-	cloud, err := local.Open(local.Options{Dir: at.instances(), Host: f.appsHost(listening.Host), AllowUnconfined: f.allowUnconfined, Log: log})
+	self, sum, err := ownBinary()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, cloud.Close()) }()
+	sky, err := f.clouds.open(ctx, place{at: at, keys: kept.keys, host: f.clouds.appsHost(listening.Host), log: log}, sum)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sky.Close()) }()
 	strangers := guard.New(guard.Options{AllowPrivate: f.allowPrivate})
 	apps, err := catalogue.Open(ctx, catalogue.Options{Source: absolute(f.catalogue), Dir: at.catalogue(), Dial: strangers.DialContext,
 		AllowLocal: f.allowPrivate, Log: log})
@@ -119,13 +124,9 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 		return usageError{err}
 	}
 	defer func() { err = errors.Join(err, apps.Close()) }()
-	self, sum, err := ownBinary()
-	if err != nil {
-		return err
-	}
 	c, err := console.New(ctx, console.Options{
 		Store: kept.store, Keys: kept.keys, Archives: kept.archives, Catalogue: apps, Guard: strangers,
-		Clouds: map[string]console.Cloud{"local": cloud}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}},
+		Clouds: sky.clouds, Cloud: f.clouds.names[0], Reach: sky.reach,
 		URL: listening.URL, Pin: listening.Pin, Version: version, Log: log, Binary: binaryAt(listening.URL, sum),
 	})
 	if err != nil {
@@ -135,7 +136,7 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 		log.Error("check the key file", "err", err)
 	}
 	server, err := web.New(web.Options{Console: c, Catalogue: apps, URL: listening.URL, Pin: listening.Pin, Version: version,
-		Clouds: []string{"local"}, Cloud: "local", Binaries: map[string]string{sum: self}, Provider: f.provider(listening.URL, c, kept.keys), Log: log})
+		Clouds: slices.Sorted(maps.Keys(sky.clouds)), Cloud: f.clouds.names[0], Binaries: map[string]string{sum: self}, Provider: f.provider(listening.URL, c, kept.keys), Log: log})
 	if err != nil {
 		return usageError{err}
 	}
@@ -146,28 +147,15 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 	if err := announce(ctx, stdout, c, listening.URL); err != nil {
 		return errors.Join(err, control.Close())
 	}
-	return together(ctx,
+	running := []func(context.Context) error{
 		c.Run,
 		apps.Run,
-		func(ctx context.Context) error { return server.Serve(ctx, listening) },
-		func(ctx context.Context) error { return web.ServeControl(ctx, control, c) })
-}
-
-// appsHost is the address of this machine that apps listen on: who reaches the console
-// reaches them. A browser hands a host's cookies to all of its ports, so that beside a
-// console of this machine alone they get a loopback address of their own, where the
-// system has one. Elsewhere its cookies go by https only, and apps are http.
-func (f consoleFlags) appsHost(console string) string {
-	const apart = "127.0.0.2"
-	if ip := net.ParseIP(console); f.localHost != "" || ip == nil || !ip.IsLoopback() {
-		return cmp.Or(f.localHost, console)
+		func(ctx context.Context) error { return web.ServeControl(ctx, control, c) },
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(apart, "0"))
-	if err != nil {
-		return console
+	for _, l := range append(sky.guests, listening) {
+		running = append(running, func(ctx context.Context) error { return server.Serve(ctx, l) })
 	}
-	_ = listener.Close() // nobody connected
-	return apart
+	return together(ctx, running...)
 }
 
 // provider is the OpenID provider that the flags name; nil: none.

@@ -22,6 +22,9 @@ func (f consoleFolder) tls() string       { return filepath.Join(f.dir, "tls") }
 func (f consoleFolder) catalogue() string { return filepath.Join(f.dir, "catalogue") }
 func (f consoleFolder) instances() string { return filepath.Join(f.dir, "instances") }
 
+// machines is where those of a cloud of real machines are.
+func (f consoleFolder) machines(cloud string) string { return filepath.Join(f.dir, cloud) }
+
 // findConsole is the folder that --data-dir names, or the one of this user's. Root's is
 // not in its home, which the users of apps may not pass through. Nothing is made.
 func findConsole(dataDir string) (consoleFolder, error) {

@@ -23,7 +23,7 @@ func TestAppsHost(t *testing.T) {
 		{"10.9.9.9", "127.0.0.1", "10.9.9.9"},
 		{"127.0.0.1", "10.1.2.3", "127.0.0.1"},
 	} {
-		if got := (consoleFlags{localHost: c.given}).appsHost(c.console); got != c.want {
+		if got := (cloudFlags{host: c.given}).appsHost(c.console); got != c.want {
 			t.Errorf("beside a console on %s, with %q given, apps listen on %s, want %s", c.console, c.given, got, c.want)
 		}
 	}

@@ -7,16 +7,18 @@ import (
 	"os/signal"
 	"syscall"
 
+	"popup/cloud/container"
+	"popup/cloud/vm"
+	"popup/internal/machine"
 	"popup/internal/sandbox"
 	"popup/internal/sqlitecopy"
 )
 
 func main() {
-	if handled, code := sandbox.Main(os.Args); handled {
-		os.Exit(code)
-	}
-	if handled, code := sqlitecopy.Main(os.Args); handled {
-		os.Exit(code)
+	for _, hidden := range []func([]string) (bool, int){sandbox.Main, sqlitecopy.Main, machine.Main, container.Main, vm.Main} {
+		if handled, code := hidden(os.Args); handled {
+			os.Exit(code)
+		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills, unless secondSignal takes it
