@@ -32,6 +32,8 @@ type httpGuard struct {
 	base  *http.Transport
 	limp  meter.Limp
 	meter meter.Meter
+	// guarded: what is asked for was named by somebody who is not trusted.
+	guarded bool
 }
 
 func newHTTPGuard(opts SourceOptions) *httpGuard {
@@ -39,7 +41,7 @@ func newHTTPGuard(opts SourceOptions) *httpGuard {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
-	g := &httpGuard{limp: opts.Limp}
+	g := &httpGuard{limp: opts.Limp, guarded: opts.DialContext != nil}
 	g.base = &http.Transport{
 		DialContext: g.meter.Dial(func(ctx context.Context, network, address string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, connectTimeout)

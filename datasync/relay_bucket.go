@@ -29,7 +29,12 @@ func newRelayBucket(address string, opts SourceOptions) (relayStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	api, err := newS3API(wire.Source{}, newHTTPGuard(opts))
+	guard := newHTTPGuard(opts)
+	keys, err := newS3Keys("", guard)
+	if err != nil {
+		return nil, err
+	}
+	api, err := newS3API(wire.Source{}, guard, keys)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,11 @@ func newS3(spec wire.Source, opts SourceOptions, limits tree.Limits) (Source, er
 		return nil, fmt.Errorf("open source: %w", err)
 	}
 	s := &s3Source{address: address, limits: limits.OrDefault(), guard: newHTTPGuard(opts)}
-	if s.api, err = newS3API(spec, s.guard); err != nil {
+	keys, err := newS3Keys(spec.CredentialsFile, s.guard)
+	if err != nil {
+		return nil, fmt.Errorf("open source: %w", err)
+	}
+	if s.api, err = newS3API(spec, s.guard, keys); err != nil {
 		return nil, fmt.Errorf("open source: %w", err)
 	}
 	return s, nil

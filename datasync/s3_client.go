@@ -37,7 +37,7 @@ const defaultRegion = "us-east-1"
 // getAttempts is how often one object is asked for in a fetch.
 const getAttempts = 3
 
-func newS3API(spec wire.Source, guard *httpGuard) (s3API, error) {
+func newS3API(spec wire.Source, guard *httpGuard, keys s3Keys) (s3API, error) {
 	endpoint := cmp.Or(spec.Endpoint, os.Getenv("AWS_ENDPOINT_URL_S3"), os.Getenv("AWS_ENDPOINT_URL"))
 	opts := s3.Options{
 		Region:      cmp.Or(spec.Region, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion),
@@ -57,7 +57,7 @@ func newS3API(spec wire.Source, guard *httpGuard) (s3API, error) {
 		}
 		opts.BaseEndpoint, opts.UsePathStyle = aws.String(endpoint), true
 	}
-	if keys := (s3Keys{file: spec.CredentialsFile, profile: os.Getenv("AWS_PROFILE")}); keys.signsIn() {
+	if keys.signsIn() || keys.role != nil {
 		opts.Credentials = keys
 	}
 	return s3.New(opts), nil
@@ -103,6 +103,9 @@ type freshSigner struct{}
 
 func (freshSigner) SignHTTP(ctx context.Context, keys aws.Credentials, r *http.Request, payloadHash, service, region string, at time.Time,
 	opts ...func(*v4.SignerOptions)) error {
+	if !keys.HasKeys() { // of a machine without a role: everybody may ask so
+		return nil
+	}
 	return v4.NewSigner().SignHTTP(ctx, keys, r, payloadHash, service, region, at, opts...)
 }
 

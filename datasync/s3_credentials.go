@@ -12,17 +12,43 @@ import (
 )
 
 // s3Keys signs in with what the credentials file holds, or, without one, with what
-// the environment does. Both are read at every use, so that they can be rotated.
+// the environment does, or as the machine may. All are read at every use, so that they
+// can be rotated.
 type s3Keys struct {
 	file    string
 	profile string
+	role    *machineRole // nil: the machine's is not used
 }
 
+// newS3Keys leaves the machine's role alone where somebody else named what is fetched.
+func newS3Keys(file string, guard *httpGuard) (s3Keys, error) {
+	k := s3Keys{file: file, profile: os.Getenv("AWS_PROFILE")}
+	if k.signsIn() || guard.guarded {
+		return k, nil
+	}
+	var err error
+	k.role, err = newMachineRole()
+	return k, err
+}
+
+func fromEnvironment() bool { return os.Getenv("AWS_ACCESS_KEY_ID") != "" }
+
 // signsIn says whether there is anything to sign in with.
-func (k s3Keys) signsIn() bool { return k.file != "" || os.Getenv("AWS_ACCESS_KEY_ID") != "" }
+func (k s3Keys) signsIn() bool { return k.file != "" || fromEnvironment() || k.role.known() }
+
+// String says where they are from.
+func (k s3Keys) String() string {
+	if k.file == "" && !fromEnvironment() && k.role.known() {
+		return "the machine's role"
+	}
+	return cmp.Or(k.file, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+}
 
 // Retrieve is what the SDK calls before it signs.
-func (k s3Keys) Retrieve(context.Context) (aws.Credentials, error) {
+func (k s3Keys) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	if k.file == "" && !fromEnvironment() && k.role != nil {
+		return k.role.Retrieve(ctx)
+	}
 	if k.file == "" {
 		return aws.Credentials{AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY"),
 			SessionToken: os.Getenv("AWS_SESSION_TOKEN")}, nil

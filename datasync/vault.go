@@ -34,11 +34,16 @@ func OpenVault(spec wire.State, opts SourceOptions) (archive.Vault, error) {
 		return nil, fmt.Errorf("open vault: %w", err)
 	}
 	source := wire.Source{Endpoint: spec.Endpoint, Region: spec.Region, CredentialsFile: spec.CredentialsFile}
-	api, err := newS3API(source, newHTTPGuard(opts))
+	guard := newHTTPGuard(opts)
+	keys, err := newS3Keys(spec.CredentialsFile, guard)
 	if err != nil {
 		return nil, fmt.Errorf("open vault %s: %w", at, err)
 	}
-	return &bucketVault{address: at, api: api, keys: s3Keys{file: spec.CredentialsFile}}, nil
+	api, err := newS3API(source, guard, keys)
+	if err != nil {
+		return nil, fmt.Errorf("open vault %s: %w", at, err)
+	}
+	return &bucketVault{address: at, api: api, keys: keys}, nil
 }
 
 func (v *bucketVault) key(name string) *string { return aws.String(v.address.prefix + name) }
@@ -59,19 +64,15 @@ func (v *bucketVault) explain(ctx context.Context, op string, err error) error {
 	case known.Class != git.Credentials || known.Retry:
 	case !v.keys.signsIn():
 		known.Why = "there is nothing to sign in with"
-		known.Hint = "name a credentials file, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+		known.Hint = "name a credentials file, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"
 	case known.Why == refusedKeys.Why:
-		known.Hint = "renew " + v.signedInWith()
+		known.Hint = "renew " + v.keys.String()
 	default:
 		known.Why = "access denied: the bucket is somebody else's, or the key may not do that"
 		known.Hint = fmt.Sprintf("allow the key in %s s3:ListBucket on bucket %s, and s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload below %s, or name a bucket of your own",
-			v.signedInWith(), v.address.bucket, v.address)
+			v.keys, v.address.bucket, v.address)
 	}
 	return err
-}
-
-func (v *bucketVault) signedInWith() string {
-	return cmp.Or(v.keys.file, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 }
 
 func (v *bucketVault) Put(ctx context.Context, name string, r io.Reader) error {

@@ -137,7 +137,7 @@ func TestBucketVaultSaysWhatIsWrong(t *testing.T) {
 		{"no bucket", wire.State{Vault: "s3://none/x/", CredentialsFile: keys}, classNotFound,
 			"there is no such bucket; make the bucket, or check its name and the endpoint"},
 		{"no credentials", wire.State{Vault: "s3://fair/x/"}, git.Credentials,
-			"there is nothing to sign in with; name a credentials file, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"},
+			"there is nothing to sign in with; name a credentials file, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the machine a role"},
 		{"a region", wire.State{Vault: "s3://fair/x/", CredentialsFile: keys, Region: "eu-west-9"}, git.Other,
 			"the bucket is in another region; set "},
 		{"no file", wire.State{Vault: "s3://fair/x/", CredentialsFile: keys + "-none"}, git.Credentials, "the credentials file cannot be read"},

@@ -84,6 +84,9 @@ func strangersAreConfined(t *testing.T, as *syscall.Credential) {
 	if _, built := get(one + "/built"); built != "closed" {
 		t.Errorf("to the build the console's data is %q", built)
 	}
+	if environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", s.up("one"))); err != nil || !strings.Contains(string(environ), "AWS_EC2_METADATA_DISABLED=true\x00") {
+		t.Errorf("an instance may sign in as the console's machine: %q, %v", environ, err)
+	}
 	_, othersState := get(two + "/state")
 	other := filepath.Join(s.opts.Dir, "two")
 	for _, path := range []string{

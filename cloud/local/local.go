@@ -27,6 +27,7 @@ import (
 	"popup/cloud/kept"
 	"popup/console"
 	"popup/internal/atomicfile"
+	"popup/internal/metadata"
 	"popup/internal/process"
 	"popup/internal/sandbox"
 	"popup/userdata"
@@ -137,8 +138,10 @@ func (i *instance) Spec() process.Spec {
 	return process.Spec{
 		Name: "popup",
 		Argv: []string{i.popup, "up", "--root", i.At(rootName), "--listen", i.Address, "--log", i.At(logName)},
-		// As on any other machine: nothing of ours is in it, neither a home nor a key.
-		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "TMPDIR=" + i.At(tempName)},
+		// As on any other machine: nothing of ours is in it, neither a home nor a key, nor what
+		// this machine may.
+		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "TMPDIR=" + i.At(tempName),
+			metadata.DisabledEnv + "=true"},
 	}
 }
 

@@ -22,8 +22,8 @@ import (
 const (
 	// endpointEnv names another service, as it does to the SDKs of AWS.
 	endpointEnv = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
-	// disabledEnv keeps them from asking, where it is "true".
-	disabledEnv = "AWS_EC2_METADATA_DISABLED"
+	// DisabledEnv, where it is "true", keeps whoever has it from asking, as it does the SDKs.
+	DisabledEnv = "AWS_EC2_METADATA_DISABLED"
 
 	defaultEndpoint = "http://169.254.169.254"
 )
@@ -80,7 +80,7 @@ func New() (*Client, error) {
 // Here says whether this machine has a metadata service of EC2's kind, without asking
 // any: it is a machine of EC2's, or was told of one.
 func Here() bool {
-	if strings.EqualFold(os.Getenv(disabledEnv), "true") {
+	if strings.EqualFold(os.Getenv(DisabledEnv), "true") {
 		return false
 	}
 	return os.Getenv(endpointEnv) != "" || isEC2("/sys")

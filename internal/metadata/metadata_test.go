@@ -213,7 +213,7 @@ func TestHere(t *testing.T) {
 	if !Here() {
 		t.Error("a service that is named is not there")
 	}
-	t.Setenv(disabledEnv, "true")
+	t.Setenv(DisabledEnv, "true")
 	if Here() {
 		t.Error("a service that is turned off is there")
 	}

@@ -57,7 +57,7 @@ type Source struct {
 	// CredentialsFile, on the instance, holds what to sign in with: "user:password" or a
 	// bearer token on one line, or a private SSH key. It is read at every use.
 	// For s3: ACCESS:SECRET, or an AWS credentials file; without it AWS_* of the
-	// environment, and else nothing is signed in with.
+	// environment, the machine's role, and else nothing is signed in with.
 	CredentialsFile string `yaml:"credentials_file,omitempty" json:"credentials_file,omitempty"`
 	// HostKeys pins the server's SSH host keys, as known_hosts lines.
 	HostKeys []string `yaml:"host_keys,omitempty" json:"host_keys,omitempty"`
