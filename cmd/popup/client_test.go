@@ -74,8 +74,8 @@ func openSite(env *testscript.Env) (s *site, err error) {
 		return nil, err
 	}
 	s = &site{url: "http://" + listener.Addr().String()}
-	cloud := newPretence(ctx, env.T().(testing.TB))
-	opts := console.Options{Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": cloud}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}}, URL: s.url, Version: "test",
+	cloud, paid := newPretence(ctx, env.T().(testing.TB)), &paidPretence{newPretence(ctx, env.T().(testing.TB))}
+	opts := console.Options{Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": cloud, "paid": paid}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}, "paid": {SameMachine: true}}, URL: s.url, Version: "test",
 		Archives: console.NewArchives(console.ArchivesOptions{Vault: vault, Now: s.now}), Now: s.now}
 	opts.Binary.URLs = []string{s.url + "/download/" + strings.Repeat("e", 64)}
 	opts.Binary.SHA256 = map[string]string{"amd64": strings.Repeat("e", 64)}
@@ -83,7 +83,7 @@ func openSite(env *testscript.Env) (s *site, err error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := web.New(web.Options{Console: c, Catalogue: offered, URL: s.url, Version: "test", Clouds: []string{"local"}, Cloud: "local"})
+	server, err := web.New(web.Options{Console: c, Catalogue: offered, URL: s.url, Version: "test", Clouds: []string{"local", "paid"}, Cloud: "local"})
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +97,7 @@ func openSite(env *testscript.Env) (s *site, err error) {
 	env.Defer(func() {
 		cancel()
 		cloud.talking.Wait()
+		paid.talking.Wait()
 		plain.Close()
 		s.secure.Close()
 		running.Wait()

@@ -60,7 +60,7 @@ func newEventsCommand() *cobra.Command {
 
 func printEvents(w io.Writer, all []api.Event) {
 	for _, e := range all {
-		fmt.Fprintf(w, "%s\t%s\tuntil %s\t%s\n", e.Name, e.State, endOf(e), e.Title)
+		fmt.Fprintf(w, "%s\t%s\tuntil %s\t%s\t%s\n", e.Name, e.State, endOf(e), e.Title, costOf(e))
 	}
 	if len(all) == 0 {
 		fmt.Fprintln(w, "there are no events yet; popup launch makes one")
@@ -77,6 +77,8 @@ func printEvent(w io.Writer, e api.Event) {
 	fact(w, "starts", e.Start)
 	fact(w, "freezes", e.Freeze)
 	fact(w, "until", endOf(e))
+	fact(w, "cost", costOf(e))
+	fact(w, "cap", e.CapSays)
 	fact(w, "page", e.Page)
 }
 

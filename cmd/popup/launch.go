@@ -27,6 +27,7 @@ type launchFlags struct {
 	set           []string
 	count         int
 	dryRun, await bool
+	yes           bool
 }
 
 func newLaunchCommand() *cobra.Command {
@@ -36,7 +37,8 @@ func newLaunchCommand() *cobra.Command {
 		Short: "launch apps for an event, new or not",
 		Long: `launch has a console launch apps within an event: the one that --event names, or, where
 there is none of that name, a new one. --dry-run says what would be launched, and does
-nothing.
+nothing. What costs money is launched after its price was shown, and you typed yes, or gave
+--yes.
 
 With several apps a setting says whose it is: --set notice:TITLE='Our fair'.`,
 		RunE: asks(func(cmd *cobra.Command, c *client.Client, args []string) error {
@@ -66,11 +68,13 @@ With several apps a setting says whose it is: --set notice:TITLE='Our fair'.`,
 	flags.StringVar(&f.event.Zone, "zone", "", "of the dates, like Europe/Berlin (default UTC)")
 	flags.StringVar(&f.event.Start, "start", "", "a date, or a date and time, at which it is launched (default now)")
 	flags.StringVar(&f.event.Freeze, "freeze", "", "when writes are refused from (default ten minutes before the end)")
+	flags.StringVar(&f.event.Cap, "cap", "", "what a new event may cost, like 25.50: before that is reached it freezes and ends (default no cap)")
 	flags.StringVar(&f.cloud, "cloud", "", "where it runs (default the console's own choice)")
 	flags.StringArrayVar(&f.repositories, "repository", nil, "`URL[#REF]` with an app.yaml, instead of an app of the catalogue; may be given again")
 	flags.StringArrayVar(&f.set, "set", nil, "[APP:]KEY=VALUE, a setting; may be given again")
 	flags.IntVar(&f.count, "count", 0, "how many instances of each app (default 1)")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be launched, and launch nothing")
+	flags.BoolVar(&f.yes, "yes", false, "agree to what it costs")
 	flags.BoolVar(&f.await, "wait", false, "wait until all is live; exit 1 where something fails")
 	cmd.MarkFlagsMutuallyExclusive("dry-run", "wait")
 	return cmd
@@ -129,6 +133,9 @@ func set(all []console.AppRequest, pair string) error {
 // launch launches, and says what came of it.
 func (f launchFlags) launch(cmd *cobra.Command, c *client.Client, r console.LaunchRequest) error {
 	ctx, stderr := cmd.Context(), cmd.ErrOrStderr()
+	if err := f.agree(ctx, c, r, prompt{cmd.InOrStdin(), stderr}); err != nil {
+		return err
+	}
 	operation, err := c.Launch(ctx, r, rand.Text())
 	if err != nil {
 		return err
@@ -179,6 +186,7 @@ func printPreview(w io.Writer, p api.Preview) {
 			fact(w, name, "(given, and not shown)")
 		}
 	}
+	printQuote(w, p.Quote)
 	for _, note := range p.Notes {
 		fact(w, "note", note)
 	}

@@ -81,6 +81,16 @@ func (p *pretence) Terminate(_ context.Context, instance string) error {
 	return nil
 }
 
+// A paidPretence is a pretence whose machines cost money: 0.10 USD an hour.
+type paidPretence struct{ *pretence }
+
+func (*paidPretence) Price(_ context.Context, l console.Launch) (console.Price, error) {
+	if l.App == "guestbook" {
+		return console.Price{}, errors.New("there is no price of such a machine")
+	}
+	return console.Price{Currency: "USD", AsOf: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC), Lines: []console.PriceLine{{What: "a small machine", Hour: 100_000}}}, nil
+}
+
 // A pretended instance is live at once, unless it is slow: then it never is.
 type pretended struct {
 	id   string
