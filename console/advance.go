@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -132,8 +133,8 @@ func (c *Console) wantAll(tx Tx, e Event) error {
 	return c.each(tx, e, func(i *Instance) { i.want(e) })
 }
 
-// settle writes down which of an event's operations are done, and archives it once the
-// last of its machines is proven gone.
+// settle writes down which of an event's operations are done, and archives it once all
+// that was made for it is proven gone, or named as left behind.
 func (c *Console) settle(tx Tx, e *Event) error {
 	operations, err := list[Operation](tx, Query{Parent: e.ID, State: string(OperationRunning)})
 	if err != nil || len(operations) == 0 && e.State != EventEnded {
@@ -144,8 +145,13 @@ func (c *Console) settle(tx Tx, e *Event) error {
 		return err
 	}
 	if e.State == EventEnded {
-		e.Stuck = stuck(all)
-		if !slices.ContainsFunc(all, func(i Instance) bool { return !i.State.Over() }) {
+		over := !slices.ContainsFunc(all, func(i Instance) bool { return !i.State.Over() })
+		cleared, why, err := c.clears(tx, *e, over)
+		if err != nil {
+			return err
+		}
+		e.Stuck = cmp.Or(stuck(all), why)
+		if over && cleared {
 			if err := e.take(stepArchive); err != nil {
 				return err
 			}

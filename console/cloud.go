@@ -151,8 +151,8 @@ type VolumeAsk struct {
 
 // A Volume is a disk for state.
 type Volume struct {
-	ID    string
-	Place string // where a machine must start to have it
+	ID    string `json:"id"`
+	Place string `json:"place,omitempty"` // where a machine must start to have it
 }
 
 // A Baker is a Cloud whose machines can become images.

@@ -64,6 +64,7 @@ type cutWorld struct {
 	now      func() time.Time
 	mu       sync.Mutex
 	machines map[string]Machine // by what it was asked for with
+	group    string             // of an event; empty: there is none
 }
 
 // What a cutWorld is like.
@@ -82,6 +83,7 @@ func (f cutCloud) Launch(_ context.Context, l Launch) (m Machine, err error) {
 		if (l.Number+l.Attempt)%worldZones == 1 {
 			return &RefusedError{"this zone has none left", true}
 		}
+		f.world.group = l.EventID
 		if _, there := f.world.machines[token]; !there {
 			f.world.machines[token] = Machine{Instance: l.Instance, ID: "m-" + newID(8), State: MachineRunning, Launched: f.world.now()}
 		}
@@ -117,6 +119,27 @@ func (f cutCloud) Terminate(_ context.Context, instance string) error {
 				delete(f.world.machines, token)
 			}
 		}
+		return nil
+	})
+}
+
+func (f cutCloud) Held(_ context.Context, event string) (all []Thing, err error) {
+	err = f.around(func() error {
+		f.world.mu.Lock()
+		defer f.world.mu.Unlock()
+		if f.world.group == event {
+			all = append(all, Thing{Kind: ThingGroup, ID: "sg-1"})
+		}
+		return nil
+	})
+	return all, err
+}
+
+func (f cutCloud) Remove(context.Context, Thing) error {
+	return f.around(func() error {
+		f.world.mu.Lock()
+		defer f.world.mu.Unlock()
+		f.world.group = ""
 		return nil
 	})
 }
@@ -188,8 +211,11 @@ func (l *cutLife) goesOn(k *cutter) {
 	}
 	if !k.dead {
 		checkState(t, "ended", stored[Event](t, c, e.ID).State, EventArchived)
-		if len(l.world.machines) != 0 {
-			t.Errorf("left are %v", l.world.machines)
+		if len(l.world.machines) != 0 || l.world.group != "" {
+			t.Errorf("left are %v, and the group of %q", l.world.machines, l.world.group)
+		}
+		if r, err := c.Receipt(t.Context(), anOwner, e.ID); err != nil || len(r.Things) != 1 || r.Things[0].Gone.IsZero() {
+			t.Errorf("the receipt says %+v, %v", r, err)
 		}
 	}
 }

@@ -24,6 +24,8 @@ type Deployment struct {
 	Cloud   string `json:"cloud"`
 	Count   int    `json:"count"` // of instances that are wanted
 	// Plan is what each instance is told, without its id, its console and its settings.
+	// Volume is the disk that its state is on; nil: the machine's own.
+	Volume   *Volume           `json:"volume,omitempty"`
 	Plan     wire.Plan         `json:"plan"`
 	Settings map[string]string `json:"settings,omitempty"`
 	// What of its manifest a plan leaves out: how long it may live, and on what.

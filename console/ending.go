@@ -102,11 +102,14 @@ func (c *Console) DiscardState(ctx context.Context, a Actor, instance, name stri
 		switch {
 		case i.Archive != nil:
 			return &ConflictError{"its state is archived and verified; there is nothing to give up"}
-		case i.State != InstanceEnding:
+		case i.State != InstanceEnding && (i.State != InstanceLost || !e.State.Over()):
 			return &ConflictError{fmt.Sprintf("%s is %s, and not waiting for its final backup; end its event first", i.ID, i.State)}
 		}
-		i.Discarded, i.Due, i.Failure = a.ID, c.now(), ""
-		return errors.Join(put(tx, i), c.audit(tx, a, verbDiscard, "event/"+e.ID, "gave up the state of "+i.ID))
+		i.Discarded, i.Failure = a.ID, ""
+		if i.State == InstanceEnding {
+			i.Due = c.now()
+		}
+		return errors.Join(put(tx, i), c.clearNow(tx, e.ID), c.audit(tx, a, verbDiscard, "event/"+e.ID, "gave up the state of "+i.ID))
 	})
 	if err == nil {
 		c.nudge()

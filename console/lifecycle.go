@@ -17,7 +17,7 @@ const (
 	stepFreeze  step = "frozen"
 	stepThaw    step = "thawed"
 	stepEnd     step = "ended"
-	stepArchive step = "archived" // its last machine is proven gone
+	stepArchive step = "archived" // all that was made for it is proven gone, or named as left behind
 	stepPurge   step = "purged"
 )
 

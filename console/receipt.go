@@ -1,14 +1,29 @@
 package console
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 )
 
 // A Receipt says what became of everything that was made for an event.
 type Receipt struct {
 	Event     Event
 	Instances []ReceiptLine
+	// Things are what clouds made beside the machines of Instances, by kind.
+	Things []ReceiptThing
+	// Unknown is why a cloud could not say what there is; empty: all could.
+	Unknown string
+}
+
+// A ReceiptThing is a volume, an address, a security group, a snapshot; or a machine that
+// no instance has.
+type ReceiptThing struct {
+	LeftThing
+	Title string // of its deployment; empty: it is of none
+	Left  bool   // it is named as left behind
 }
 
 // A ReceiptLine is one instance of a receipt.
@@ -30,7 +45,9 @@ func (c *Console) Receipt(ctx context.Context, a Actor, event string) (r Receipt
 		if err != nil {
 			return err
 		}
+		titles := map[string]string{}
 		for _, d := range deployments {
+			titles[d.ID] = d.Title
 			some, err := instancesIn(tx, d)
 			if err != nil {
 				return err
@@ -40,9 +57,31 @@ func (c *Console) Receipt(ctx context.Context, a Actor, event string) (r Receipt
 				r.Instances = append(r.Instances, line)
 			}
 		}
-		return nil
+		return r.things(tx, titles)
 	})
 	return r, err
+}
+
+// things tells what became of all that is no instance's machine.
+func (r *Receipt) things(tx Tx, titles map[string]string) error {
+	g, err := get[Clearing](tx, r.Event.ID)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if r.Unknown = g.Failure; g.State == ClearingWaits {
+		r.Unknown = ""
+	}
+	for _, t := range g.Things {
+		told := slices.ContainsFunc(r.Instances, func(l ReceiptLine) bool { return l.Instance.ID == t.Instance })
+		if t.Kind == ThingMachine && told && t.Why == "" {
+			continue
+		}
+		r.Things = append(r.Things, ReceiptThing{t, titles[t.Deployment], t.Gone.IsZero() && (g.State == ClearingLeft || t.Dismissed != "")})
+	}
+	slices.SortStableFunc(r.Things, func(a, b ReceiptThing) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
+	})
+	return err
 }
 
 // stateBecame says in a sentence what became of an instance's state.

@@ -90,7 +90,7 @@ func (r *reconciler) look(ctx context.Context) time.Duration {
 	for _, kind := range []struct {
 		kind Kind
 		step func(context.Context, string) error
-	}{{KindEvent, r.stepEvent}, {KindInstance, r.stepInstance}} {
+	}{{KindEvent, r.stepEvent}, {KindInstance, r.stepInstance}, {KindClearing, r.stepClearing}} {
 		due, err := r.due(ctx, kind.kind)
 		if err != nil {
 			r.c.log.Error("look at what is due", "err", err)

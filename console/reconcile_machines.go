@@ -139,9 +139,10 @@ func (r *reconciler) match(ctx context.Context, cloud string, m Machine) error {
 }
 
 // unwanted says that no machine is wanted of an instance. One that is lost is wanted
-// back where it holds what visitors wrote; any other has been made good for.
+// back where it holds what visitors wrote and nobody gave up; any other has been made
+// good for.
 func (s subject) unwanted() bool {
-	return s.State == InstanceGone || s.State == InstanceFailed || s.State == InstanceLost && !s.deployment.HasState()
+	return s.State == InstanceGone || s.State == InstanceFailed || s.State == InstanceLost && (!s.deployment.HasState() || s.Discarded != "")
 }
 
 // stranger is a machine that was launched for this console and whose instance nobody
