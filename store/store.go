@@ -25,6 +25,8 @@ type Options struct {
 	Retry func(error) bool
 	// Patience is how long such errors are met with another try; 0: 30 seconds.
 	Patience time.Duration
+	// Watch is how often to look for what other processes wrote. 0: there are none.
+	Watch time.Duration
 	// Explain turns a driver's error into one that says what to try. Nil: as it is.
 	Explain func(error) error
 	// Backup writes a copy of a consistent state. Nil: there is no way.
@@ -44,6 +46,9 @@ type Store struct {
 
 	mu      sync.Mutex
 	changed chan struct{}
+	told    int64 // the newest change that was told of
+
+	unwatch func() // ends what Watch began, and waits for it
 }
 
 var _ console.Store = (*Store)(nil)
@@ -65,9 +70,16 @@ func open(ctx context.Context, db *sql.DB, opts Options, steps []migration) (*St
 	if opts.Readers != nil {
 		s.readers = opts.Readers
 	}
-	if err := s.update(ctx, func(t *tx) error { return migrate(t, steps) }); err != nil {
+	err := s.update(ctx, func(t *tx) (err error) {
+		if err = migrate(t, steps); err == nil {
+			s.told, err = t.Newest()
+		}
+		return err
+	})
+	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
+	s.unwatch = s.watch()
 	return s, nil
 }
 
@@ -169,10 +181,11 @@ func (s *Store) Changed() <-chan struct{} {
 	return s.changed
 }
 
-// tell wakes whoever waits for a change.
-func (s *Store) tell() {
+// tell wakes whoever waits for a change. 0: its number is not known.
+func (s *Store) tell(newest int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.told = max(s.told, newest)
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
@@ -207,6 +220,7 @@ func (s *Store) Close() error {
 	if !first || err != nil {
 		return err
 	}
+	s.unwatch()
 	err = s.db.Close()
 	if s.readers != s.db {
 		err = errors.Join(err, s.readers.Close())

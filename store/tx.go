@@ -60,10 +60,11 @@ func (t *tx) commit() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), commitTime)
 	defer cancel()
 	_, err := t.conn.ExecContext(ctx, "COMMIT")
-	if t.wrote {
-		t.store.tell() // even where it failed: it may have happened
+	if t.wrote && err == nil {
+		t.store.tell(t.last)
 	}
 	if err != nil {
+		t.store.tell(0) // it may have happened
 		t.failed = fmt.Errorf("commit to the store: %w", t.store.explain(err))
 		return t.failed
 	}

@@ -14,26 +14,24 @@ import (
 	"popup/store"
 )
 
-// backup has SQLite write a compact copy beside the database, and passes it on: the
-// copy is made while others write, however slowly it is read.
-func backup(path string) func(context.Context, io.Writer) error {
-	return func(ctx context.Context, to io.Writer) (err error) {
-		temp, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*") // only we may read it
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, temp.Close(), os.Remove(temp.Name())) }()
-		db, err := database(path, 1)
-		if err != nil {
-			return err
-		}
-		_, err = db.ExecContext(ctx, "VACUUM INTO ?", temp.Name())
-		if err = errors.Join(err, db.Close()); err != nil {
-			return err
-		}
-		_, err = io.Copy(to, reader{ctx, temp})
+// Copy has SQLite write a compact copy of a store's database beside it, and passes it
+// on: the copy is made while others write, however slowly it is read.
+func Copy(ctx context.Context, path string, to io.Writer) (err error) {
+	temp, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*") // only we may read it
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, temp.Close(), os.Remove(temp.Name())) }()
+	db, err := database(path, 1)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "VACUUM INTO ?", temp.Name())
+	if err = errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	_, err = io.Copy(to, reader{ctx, temp})
+	return err
 }
 
 // A reader ends with its context.

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -59,7 +60,7 @@ func open(ctx context.Context, path string, lock *os.File) (*store.Store, error)
 		Readers: readers,
 		Retry:   func(err error) bool { return codeOf(err) == busy },
 		Explain: func(err error) error { return explain(path, err) },
-		Backup:  backup(path),
+		Backup:  func(ctx context.Context, to io.Writer) error { return Copy(ctx, path, to) },
 		Close:   lock.Close,
 	})
 	if err == nil {
