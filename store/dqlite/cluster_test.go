@@ -1,0 +1,162 @@
+//go:build dqlite
+
+package dqlite
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"popup/console"
+	"popup/store/storetest"
+)
+
+func TestMain(m *testing.M) {
+	storetest.Child(reopen)
+	os.Exit(m.Run())
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// says fails where an error does not say all the words.
+func says(t testing.TB, err error, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want one that says %q", words)
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("the error is %q, want it to say %q", err, word)
+		}
+	}
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	check(t, l.Close())
+	return l.Addr().String()
+}
+
+func authority(t testing.TB) Authority {
+	t.Helper()
+	a, err := NewAuthority()
+	check(t, err)
+	return a
+}
+
+func issued(t testing.TB, a Authority) Identity {
+	t.Helper()
+	i, err := a.Issue()
+	check(t, err)
+	return i
+}
+
+// waiting bounds what needs a leader, however loaded the machine is.
+func waiting(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func options(t testing.TB, a Authority, join ...string) Options {
+	return Options{Dir: t.TempDir(), Address: freeAddress(t), Join: join, Identity: issued(t, a),
+		Latency: 100 * time.Millisecond, // nothing here is about a leader that is slow to answer
+		Log:     slog.New(slog.NewTextHandler(t.Output(), nil))}
+}
+
+// started is a node that ends with the test.
+func started(t testing.TB, o Options) *node {
+	t.Helper()
+	o.Listen = o.Address
+	n, err := start(waiting(t), o)
+	check(t, err)
+	t.Cleanup(func() { check(t, n.Close()) })
+	return n
+}
+
+// three are nodes of one cluster, all of them voters; the first one leads.
+func three(t testing.TB) []*node {
+	t.Helper()
+	a := authority(t)
+	first := started(t, options(t, a))
+	nodes := []*node{first, started(t, options(t, a, first.link.address)), started(t, options(t, a, first.link.address))}
+	voting(t, first)
+	return nodes
+}
+
+// voting waits until three nodes vote.
+func voting(t testing.TB, n *node) {
+	t.Helper()
+	ctx := waiting(t)
+	for {
+		members, err := n.members(ctx)
+		check(t, err)
+		voters := 0
+		for _, m := range members {
+			if m.Role == Voter && m.Answers {
+				voters++
+			}
+		}
+		if voters == 3 {
+			return
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("the members are %+v, want three voters", members)
+		}
+	}
+}
+
+var databases atomic.Int64
+
+// contract asks the suite of a node, each part in a database of its own.
+func contract(t *testing.T, n *node) {
+	storetest.Run(t, func(t *testing.T) console.Store {
+		s, err := n.store(waiting(t), fmt.Sprintf("test-%d.db", databases.Add(1)), nil)
+		check(t, err)
+		return s
+	})
+}
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	contract(t, started(t, options(t, authority(t))))
+}
+
+func TestContractOnThree(t *testing.T) {
+	t.Parallel()
+	nodes := three(t)
+	if !nodes[0].leads(t.Context()) || nodes[2].leads(t.Context()) {
+		t.Fatal("the first one does not lead")
+	}
+	t.Run("leader", func(t *testing.T) { t.Parallel(); contract(t, nodes[0]) })
+	t.Run("follower", func(t *testing.T) { t.Parallel(); contract(t, nodes[2]) })
+}
+
+// reopen opens the only node of a folder, at the address that it was made with.
+func reopen(ctx context.Context, dir string) (console.Store, error) {
+	file := filepath.Join(dir, "options")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	parts := strings.Split(string(text), "|")
+	return Open(ctx, Options{Dir: filepath.Join(dir, "node"), Address: parts[0],
+		Identity: Identity{[]byte(parts[1]), []byte(parts[2]), []byte(parts[3])}})
+}

@@ -1,0 +1,59 @@
+//go:build dqlite
+
+package dqlite
+
+import (
+	"context"
+	sqldriver "database/sql/driver"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/canonical/go-dqlite/v3/driver"
+)
+
+// checkpointTime bounds how long a checkpoint is waited for.
+const checkpointTime = 10 * time.Second
+
+// A connector makes connections that wait for a checkpoint. While the leader writes one,
+// it refuses any statement, even in the middle of a transaction, before it looks at it:
+// so saying the same once more is safe, a COMMIT included.
+type connector struct{ sqldriver.Connector }
+
+func (c connector) Connect(ctx context.Context) (sqldriver.Conn, error) {
+	made, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{made.(*driver.Conn)}, nil
+}
+
+type conn struct{ *driver.Conn }
+
+func (c *conn) ExecContext(ctx context.Context, query string, args []sqldriver.NamedValue) (sqldriver.Result, error) {
+	return afterCheckpoint(ctx, func() (sqldriver.Result, error) { return c.Conn.ExecContext(ctx, query, args) })
+}
+
+func (c *conn) QueryContext(ctx context.Context, query string, args []sqldriver.NamedValue) (sqldriver.Rows, error) {
+	return afterCheckpoint(ctx, func() (sqldriver.Rows, error) { return c.Conn.QueryContext(ctx, query, args) })
+}
+
+func afterCheckpoint[T any](ctx context.Context, say func() (T, error)) (T, error) {
+	deadline := time.Now().Add(checkpointTime)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		answer, err := say()
+		if !isCheckpoint(err) || time.Now().After(deadline) {
+			return answer, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return answer, errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+func isCheckpoint(err error) bool {
+	var e driver.Error
+	return errors.As(err, &e) && e.Code == driver.ErrBusy && strings.Contains(e.Message, "checkpoint")
+}

@@ -1,0 +1,111 @@
+package dqlite
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+)
+
+// peerName is what every node's certificate is for: a node is trusted for the authority
+// that vouches for it, wherever it is.
+const peerName = "node.popup.internal"
+
+// A certificate lasts longer than a cluster; one that is younger than the clock of the
+// machine it comes to is valid there all the same.
+const (
+	lifetime = 20 * 365 * 24 * time.Hour
+	skew     = 24 * time.Hour
+)
+
+// An Authority vouches for the nodes of one cluster. Whoever has its key may let
+// others in.
+type Authority struct{ Certificate, Key []byte } // PEM
+
+// An Identity is what one node shows to the others, and knows them by.
+type Identity struct {
+	Authority   []byte // PEM, the authority's certificate
+	Certificate []byte // PEM
+	Key         []byte // PEM, secret
+}
+
+// NewAuthority makes the authority of a new cluster.
+func NewAuthority() (Authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return Authority{}, fmt.Errorf("make the cluster's authority: %w", err)
+	}
+	template := certificate("popup cluster")
+	template.IsCA, template.BasicConstraintsValid, template.MaxPathLenZero = true, true, true
+	template.KeyUsage = x509.KeyUsageCertSign
+	cert, keyPEM, err := sign(template, template, key, key)
+	if err != nil {
+		return Authority{}, fmt.Errorf("make the cluster's authority: %w", err)
+	}
+	return Authority{cert, keyPEM}, nil
+}
+
+// Issue makes the identity of one node.
+func (a Authority) Issue() (Identity, error) {
+	pair, err := tls.X509KeyPair(a.Certificate, a.Key)
+	if err != nil {
+		return Identity{}, fmt.Errorf("issue a node's certificate: read the authority: %w", err)
+	}
+	authority, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		return Identity{}, errors.New("issue a node's certificate: this is not the key of an authority that popup made")
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return Identity{}, fmt.Errorf("issue a node's certificate: %w", err)
+	}
+	template := certificate("popup node")
+	template.DNSNames = []string{peerName}
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	cert, keyPEM, err := sign(template, pair.Leaf, key, authority)
+	if err != nil {
+		return Identity{}, fmt.Errorf("issue a node's certificate: %w", err)
+	}
+	return Identity{a.Certificate, cert, keyPEM}, nil
+}
+
+func certificate(name string) *x509.Certificate {
+	serial := make([]byte, 16)
+	rand.Read(serial) //nolint:errcheck // it never fails
+	return &x509.Certificate{SerialNumber: new(big.Int).SetBytes(serial), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-skew), NotAfter: time.Now().Add(lifetime)}
+}
+
+// sign has the parent certify a key.
+func sign(template, parent *x509.Certificate, key, by *ecdsa.PrivateKey) (cert, keyPEM []byte, err error) {
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by)
+	if err != nil {
+		return nil, nil, err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), nil
+}
+
+// keyPair is what TLS is made of.
+func (i Identity) keyPair() (tls.Certificate, *x509.CertPool, error) {
+	pair, err := tls.X509KeyPair(i.Certificate, i.Key)
+	if err != nil {
+		return pair, nil, fmt.Errorf("read this node's certificate: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(i.Authority) {
+		return pair, nil, errors.New("read the cluster's authority: it is no certificate")
+	}
+	return pair, pool, nil
+}
