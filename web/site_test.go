@@ -59,7 +59,7 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	s := &site{cloud: &memoryCloud{machines: map[string]console.Machine{}, data: map[string][]byte{}}, url: "http://" + listener.Addr().String(), who: map[string]credential{nobody: {}}}
-	opts := console.Options{Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": s.cloud}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}}, URL: s.url, Version: "test"}
+	opts := console.Options{Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": s.cloud, "paid": pricedCloud{s.cloud}}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}, "paid": {SameMachine: true}}, URL: s.url, Version: "test"}
 	opts.Binary.URLs = []string{s.url + "/download/" + strings.Repeat("e", 64)}
 	opts.Binary.SHA256 = map[string]string{"amd64": strings.Repeat("e", 64)}
 	c, err := console.New(ctx, opts)
