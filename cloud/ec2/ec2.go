@@ -21,13 +21,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -108,9 +108,9 @@ func open(ctx context.Context, opts Options) (*Cloud, error) {
 		return nil, err
 	}
 	opts.complete()
-	client := opts.HTTP
-	if client == nil {
-		client = &http.Client{Timeout: answerTimeout}
+	var client config.HTTPClient = awshttp.NewBuildableClient().WithTimeout(answerTimeout)
+	if opts.HTTP != nil {
+		client = opts.HTTP
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(client))
 	if err != nil {

@@ -170,8 +170,12 @@ func (c *Cloud) asks(instance string, m console.Machine) {
 	c.recent[instance] = asked{at: time.Now(), machine: m}
 }
 
+// askedFor is what was asked for recently.
 func (c *Cloud) askedFor(instance string) asked {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if time.Since(c.recent[instance].at) > recently {
+		delete(c.recent, instance)
+	}
 	return c.recent[instance]
 }

@@ -67,6 +67,9 @@ func (s sighting) machine() console.Machine {
 // addresses from within.
 func (s sighting) address() string {
 	host := cmp.Or(aws.ToString(s.PublicDnsName), aws.ToString(s.PublicIpAddress))
+	if s.region.compat { // its names may be known to itself alone
+		host = aws.ToString(s.PublicIpAddress)
+	}
 	if host == "" && s.state() == types.InstanceStateNameRunning {
 		host = cmp.Or(aws.ToString(s.PrivateIpAddress), aws.ToString(s.Ipv6Address))
 	}

@@ -2,7 +2,10 @@ package ec2
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"popup/internal/wire"
 )
 
 const (
@@ -36,9 +39,12 @@ func (c *Cloud) tokens(instance string) []string {
 // also where its name has no room in it.
 func (c *Cloud) instanceOf(token string) (instance string, ours bool) {
 	rest, ours := strings.CutPrefix(token, c.tokenMark())
-	if !ours || !strings.HasPrefix(rest, ".") {
+	if !ours {
+		return "", false
+	}
+	_, instance, _ = strings.Cut(strings.TrimPrefix(rest, "."), ".")
+	if wire.CheckInstance(instance) != nil || !slices.Contains(c.tokens(instance), token) {
 		return "", ours
 	}
-	_, instance, _ = strings.Cut(rest[1:], ".")
 	return instance, true
 }

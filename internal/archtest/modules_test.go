@@ -66,6 +66,24 @@ func TestRoomsStayClearOfWhatTheyNeverUse(t *testing.T) {
 	}
 }
 
+// TestEC2IsSpokenToInOneRoom: it is large, and what it says is put into sentences there.
+func TestEC2IsSpokenToInOneRoom(t *testing.T) {
+	spoken := false
+	for _, p := range packages(t) {
+		dir := strings.TrimPrefix(p.ImportPath, module+"/")
+		if slices.ContainsFunc([]string{"cloud/ec2", "cmd/popup", "e2e"}, func(room string) bool { return within(dir, room) }) {
+			spoken = spoken || len(unwanted(ec2, p.Deps)) > 0
+			continue
+		}
+		for _, dep := range unwanted(ec2, p.Deps) {
+			t.Errorf("%s depends on %s; only cloud/ec2 speaks to EC2", dir, dep)
+		}
+	}
+	if !spoken {
+		t.Error("nobody speaks to EC2, as far as this test can tell")
+	}
+}
+
 // TestBuildsWithoutCgo: only a release build of the console's cluster store needs cgo.
 func TestBuildsWithoutCgo(t *testing.T) {
 	for _, p := range packages(t) {
