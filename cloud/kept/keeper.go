@@ -85,9 +85,6 @@ func keep(path, address string, start func(context.Context, *Keeper) (Held, erro
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	k := &Keeper{Machine: Machine{Path: path, Address: address}}
-	if err := k.Say(""); err != nil {
-		return err
-	}
 	if k.Record, err = ReadRecord(path); err == nil {
 		k.UserData, err = os.ReadFile(k.At(UserDataName))
 	}

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait of these tests: a processor may be emulated.
-const patience = 6 * time.Minute
+const patience = 15 * time.Minute
 
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -77,6 +78,12 @@ func TestVolumeThatCannotBeMade(t *testing.T) {
 		if v, err := s.MakeVolume(t.Context(), ask); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("made %+v, %v; want %q", v, err, want)
 		}
+	}
+	full := errors.New("no space left")
+	if err := s.kind.volumes.shelf().add(disk{ID: "vol-0123456789abcdef"}, func(path string) error {
+		return errors.Join(os.WriteFile(path, nil, 0o600), full)
+	}); !errors.Is(err, full) {
+		t.Errorf("half a volume: %v", err)
 	}
 	if left, err := os.ReadDir(filepath.Join(s.opts.Dir, ".volumes")); err != nil || len(left) > 0 {
 		t.Errorf("left are %v, %v", left, err)

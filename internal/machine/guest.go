@@ -67,10 +67,10 @@ func (s guestSpec) tell(w io.WriteCloser) error {
 }
 
 // droppedRights are those of a container's root that would reach beyond it: the
-// clock, the kernel, the hardware and its log; and files that nobody could remove.
+// clock, the kernel, the hardware and its log.
 var droppedRights = []uintptr{
 	unix.CAP_SYS_TIME, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO, unix.CAP_SYSLOG, unix.CAP_WAKE_ALARM,
-	unix.CAP_BLOCK_SUSPEND, unix.CAP_LINUX_IMMUTABLE, unix.CAP_MAC_ADMIN, unix.CAP_MAC_OVERRIDE, unix.CAP_PERFMON, unix.CAP_BPF,
+	unix.CAP_BLOCK_SUSPEND, unix.CAP_MAC_ADMIN, unix.CAP_MAC_OVERRIDE, unix.CAP_PERFMON, unix.CAP_BPF,
 }
 
 // becomeInit turns this process, which is the first of new namespaces, into the
