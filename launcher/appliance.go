@@ -88,6 +88,7 @@ type Appliance struct {
 	backups datasync.Schedule
 
 	making  sync.Mutex    // held while secrets are made
+	trying  bool          // the app is given the secrets of a backup; guarded by making
 	change  chan struct{} // holds one token: who has it may change what is served
 	jobs    sync.WaitGroup
 	unlock  func() error // gives the root back
@@ -98,6 +99,9 @@ type Appliance struct {
 
 	packagesSet   sync.Once
 	packagesReady chan struct{} // closed when a build may begin
+	stateReady    chan struct{} // closed when the state is what it is to begin with
+	restoring     sync.Mutex    // held by the one restore there is
+	state         sync.RWMutex  // held while the state is replaced, and by whoever backs it up
 
 	restarts  atomic.Int64
 	mu        sync.Mutex // guards what follows
@@ -169,7 +173,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 // the listener waits for it.
 func open(ctx context.Context, opts Options) (a *Appliance, err error) {
 	a = &Appliance{opts: opts, log: opts.Logger, at: layout{root: opts.Root}, ctx: ctx, started: time.Now().UTC(),
-		change: make(chan struct{}, 1), packagesReady: make(chan struct{}), prepared: make(chan struct{}), cache: front.NewCache(0)}
+		change: make(chan struct{}, 1), packagesReady: make(chan struct{}), stateReady: make(chan struct{}), prepared: make(chan struct{}), cache: front.NewCache(0)}
 	a.rush, a.hurry = context.WithCancel(context.WithoutCancel(ctx))
 	if err := a.at.create(); err != nil {
 		return nil, err
@@ -247,6 +251,9 @@ func (a *Appliance) prepare() error {
 	}
 	a.record(Entry{Event: "boot", Message: a.opts.Version})
 	if err := a.prepareUser(); err != nil {
+		return err
+	}
+	if err := a.settleState(); err != nil {
 		return err
 	}
 	if err := a.openTrees(); err != nil {

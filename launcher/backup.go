@@ -30,6 +30,8 @@ func (a *Appliance) backup(ctx context.Context, order backupOrder) (name string,
 	if err != nil {
 		return "", err
 	}
+	a.state.RLock()
+	defer a.state.RUnlock()
 	state, err := os.OpenRoot(a.at.state())
 	if err != nil {
 		return "", fmt.Errorf("back up state: %w", err)

@@ -25,6 +25,7 @@ const (
 // boot goes from nothing, or from what an earlier start left, to a served app.
 // It only gives up when ctx ends.
 func (a *Appliance) boot(ctx context.Context) error {
+	a.jobs.Go(func() { a.restoreFirst(ctx) })
 	p, err := a.install(ctx)
 	if err != nil {
 		return err
@@ -53,6 +54,9 @@ func (a *Appliance) firstFlip(ctx context.Context, p pair) error {
 		if err := a.awaitSettings(ctx, m); err != nil {
 			return err
 		}
+	}
+	if err := a.awaitState(ctx); err != nil {
+		return err
 	}
 	unlock, err := a.lockChange(ctx)
 	if err != nil {

@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -64,6 +66,40 @@ func (c *Client) Rollback(ctx context.Context, order RollbackOrder) (SyncReport,
 	return r, c.call(ctx, http.MethodPost, "/rollback/"+url.PathEscape(order.What), form, &r)
 }
 
+// Backups are those of the instance, the newest first.
+func (c *Client) Backups(ctx context.Context) ([]Backup, error) {
+	var list []Backup
+	return list, c.call(ctx, http.MethodGet, "/state", nil, &list)
+}
+
+// BackUp has the instance take a backup, and waits until it was read back.
+func (c *Client) BackUp(ctx context.Context) (Backup, error) {
+	var taken Backup
+	return taken, c.call(ctx, http.MethodPost, "/state/backup", nil, &taken)
+}
+
+// PruneBackups keeps so many of the instance's newest backups, and returns the names of
+// those that are gone.
+func (c *Client) PruneBackups(ctx context.Context, keep int) ([]string, error) {
+	var removed []string
+	return removed, c.call(ctx, http.MethodPost, "/state/prune", url.Values{"keep": {strconv.Itoa(keep)}}, &removed)
+}
+
+// Restore puts a backup in the place of the instance's state, and waits until the app is
+// healthy with it; the error says why it is not, and then the state is what it was.
+func (c *Client) Restore(ctx context.Context, order RestoreOrder) (Backup, error) {
+	var restored Backup
+	body, err := json.Marshal(order)
+	if err != nil {
+		return restored, fmt.Errorf("ask popup: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://popup/state/restore", bytes.NewReader(body))
+	if err != nil {
+		return restored, fmt.Errorf("ask popup: %w", err)
+	}
+	return restored, c.ask(req, &restored)
+}
+
 // Metrics are those of the instance as OpenMetrics, a text.
 func (c *Client) Metrics(ctx context.Context) (text []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://popup/metrics", nil)
@@ -114,12 +150,16 @@ func notOurs(err error) error {
 	return err
 }
 
-func (c *Client) call(ctx context.Context, method, path string, form url.Values, into any) (err error) {
+func (c *Client) call(ctx context.Context, method, path string, form url.Values, into any) error {
 	address := url.URL{Scheme: "http", Host: "popup", Path: path, RawQuery: form.Encode()}
 	req, err := http.NewRequestWithContext(ctx, method, address.String(), nil)
 	if err != nil {
 		return fmt.Errorf("ask popup: %w", err)
 	}
+	return c.ask(req, into)
+}
+
+func (c *Client) ask(req *http.Request, into any) (err error) {
 	resp, err := c.do(req)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -54,6 +55,31 @@ func serveControl(path string, a *Appliance) (*control, error) {
 		report, err := a.Rollback(r.Context(), order)
 		answer(w, report, err)
 	})
+	mux.HandleFunc("GET /state", func(w http.ResponseWriter, r *http.Request) {
+		list, err := a.Backups(r.Context())
+		answer(w, list, err)
+	})
+	mux.HandleFunc("POST /state/backup", func(w http.ResponseWriter, r *http.Request) {
+		taken, err := a.BackUp(r.Context())
+		answer(w, taken, err)
+	})
+	mux.HandleFunc("POST /state/prune", func(w http.ResponseWriter, r *http.Request) {
+		keep, err := strconv.Atoi(r.FormValue("keep"))
+		var removed []string
+		if err == nil {
+			removed, err = a.PruneBackups(r.Context(), keep)
+		}
+		answer(w, removed, err)
+	})
+	mux.HandleFunc("POST /state/restore", func(w http.ResponseWriter, r *http.Request) {
+		var order RestoreOrder
+		var restored Backup
+		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder)).Decode(&order)
+		if err == nil {
+			restored, err = a.Restore(r.Context(), order)
+		}
+		answer(w, restored, err)
+	})
 	c := &control{done: make(chan error, 2), server: &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -65,6 +91,9 @@ func serveControl(path string, a *Appliance) (*control, error) {
 	}
 	return c, nil
 }
+
+// maxOrder bounds an order, in bytes.
+const maxOrder = 1 << 20
 
 func (c *control) serve(server *http.Server, l net.Listener) {
 	c.servers = append(c.servers, server)

@@ -197,6 +197,7 @@ func (l *link) enrolOnce(ctx context.Context) error {
 	maps.Copy(settings, answer.Secrets)
 	err = l.kept.update(func(t *consoleFacts) {
 		t.Token, t.Enrolled, t.Settings, t.Every = hashOf(l.console.Token), time.Now().UTC(), settings, answer.ReportEvery
+		t.Restore = answer.Restore
 	})
 	if err != nil {
 		return err
@@ -247,7 +248,7 @@ func (a *Appliance) awaitSettings(ctx context.Context, m apps.Manifest) error {
 	}
 	select {
 	case <-a.console.enrolled:
-		return nil
+		return a.awaitState(ctx) // secrets may come with it
 	case <-ctx.Done():
 		return ctx.Err()
 	}

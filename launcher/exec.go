@@ -214,7 +214,11 @@ func (a *Appliance) settings(r *running) (map[string]string, error) {
 		return nil, err
 	}
 	a.making.Lock() // the build and the data's check come side by side
-	secrets, err := generatedSecrets(a.at.secrets(), r.manifest.GeneratedSecrets())
+	path := a.at.secrets()
+	if a.trying {
+		path = a.at.nextSecrets()
+	}
+	secrets, err := generatedSecrets(path, r.manifest.GeneratedSecrets())
 	a.making.Unlock()
 	if err != nil {
 		return nil, err
@@ -251,13 +255,17 @@ func (a *Appliance) giveTree(dir string) error {
 		return nil
 	}
 	return a.closed(dir, func(root *os.Root) error {
-		err := fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
-			if err != nil || path == "." {
-				return err
-			}
-			return root.Lchown(path, uid, gid)
-		})
-		return errors.Join(err, root.Lchown(".", uid, gid))
+		return errors.Join(own(root, uid, gid), root.Lchown(".", uid, gid))
+	})
+}
+
+// own makes somebody the owner of everything below root.
+func own(root *os.Root, uid, gid int) error {
+	return fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || path == "." {
+			return err
+		}
+		return root.Lchown(path, uid, gid)
 	})
 }
 

@@ -29,6 +29,7 @@ type consoleFacts struct {
 	Wanted   *wire.Wanted      `json:"wanted,omitempty"`
 	Release  string            `json:"release,omitempty"`  // what the console's pin holds here
 	Revision string            `json:"revision,omitempty"` // the same of the data
+	Restore  *wire.Restore     `json:"restore,omitempty"`  // what the state begins with, until it did
 	Ended    bool              `json:"ended,omitempty"`    // it ordered the end
 	Commands []done            `json:"commands,omitempty"` // the newest ones, oldest first
 }

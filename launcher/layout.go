@@ -29,6 +29,11 @@ func (l layout) run() string      { return filepath.Join(l.root, "run/popup") }
 func (l layout) records() string  { return filepath.Join(l.run(), "processes") }
 func (l layout) lock() string     { return filepath.Join(l.run(), "lock") }
 
+// nextSecrets are what secrets become when a state that is tried is kept.
+func (l layout) nextSecrets() string {
+	return filepath.Join(filepath.Dir(l.secrets()), "secrets-next.json")
+}
+
 // create makes the folders that are popup's alone. Those the app's user must
 // reach (state, home, sockets) are made where that user is known.
 func (l layout) create() error {

@@ -21,6 +21,7 @@ type facts struct {
 	Postdeploy bool            `json:"postdeploy,omitempty"` // the script ran
 	Ending     json.RawMessage `json:"ending,omitempty"`     // launcher/ending's own account of uptime and clock
 	Archived   string          `json:"archived,omitempty"`   // the final backup's name in the vault
+	Restored   string          `json:"restored,omitempty"`   // the backup that the state began with
 	Sockets    string          `json:"sockets,omitempty"`    // where sockets are, when the root's path is too long for one
 }
 
@@ -107,13 +108,18 @@ func generatedSecrets(path string, names []string) (map[string]string, error) {
 	if !made {
 		return secrets, nil
 	}
-	if text, err = json.Marshal(secrets); err != nil {
-		return nil, fmt.Errorf("write secrets: %w", err)
+	return secrets, writeSecrets(path, secrets)
+}
+
+func writeSecrets(path string, secrets map[string]string) error {
+	text, err := json.Marshal(secrets)
+	if err == nil {
+		err = atomicfile.Write(path, text, 0o600)
 	}
-	if err := atomicfile.Write(path, text, 0o600); err != nil {
-		return nil, fmt.Errorf("write secrets: %w", err)
+	if err != nil {
+		return fmt.Errorf("write secrets: %w", err)
 	}
-	return secrets, nil
+	return nil
 }
 
 func randomHex(n int) string {

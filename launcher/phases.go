@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ const (
 	PhaseData     PhaseName = "fetch data"
 	PhasePackages PhaseName = "packages"
 	PhaseBuild    PhaseName = "build"
+	PhaseRestore  PhaseName = "restore state" // only where the console names a backup to begin with
 	PhaseStart    PhaseName = "start"
 	PhaseCheck    PhaseName = "check"
 )
@@ -73,6 +75,17 @@ func newBoard(log *slog.Logger, journal *Journal, show func([]Phase), phases []P
 	}
 	show(b.list())
 	return b
+}
+
+// add makes name a phase, before another one.
+func (b *board) add(name, before PhaseName) {
+	b.mu.Lock()
+	at := slices.IndexFunc(b.phases, func(p Phase) bool { return p.Name == before })
+	if !slices.ContainsFunc(b.phases, func(p Phase) bool { return p.Name == name }) {
+		b.phases = slices.Insert(b.phases, at, Phase{Name: name, State: front.PhaseWaiting})
+	}
+	b.mu.Unlock()
+	b.show(b.list())
 }
 
 func (b *board) list() []Phase {

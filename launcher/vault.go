@@ -58,7 +58,7 @@ func (a *Appliance) pruneBackups(ctx context.Context, vault archive.Vault, serie
 	if a.opts.Plan.State.Vault == wire.VaultConsole {
 		return nil
 	}
-	_, err := backup.Prune(ctx, vault, series, backupsKept)
+	_, err := backup.Prune(ctx, vault, series.Of(), backupsKept)
 	return err
 }
 
@@ -87,6 +87,7 @@ type consoleVault struct {
 	link    *link
 	dir     string // archives lie here, without a name, while they are sent
 	silence time.Duration
+	once    bool // whoever asks asks again by itself
 	wait    func(failed int, err error) time.Duration
 }
 
@@ -221,6 +222,9 @@ func (v *consoleVault) insist(ctx context.Context, try func() error) error {
 		var refused *consoleError
 		if errors.As(err, &refused) && refused.final() {
 			return meaning(refused)
+		}
+		if v.once {
+			return err
 		}
 		wait := v.wait(failed, err)
 		v.link.log.Warn("ask the console's vault", "attempt", failed, "again", wait, "err", err)

@@ -63,7 +63,7 @@ func newRootCommand() *cobra.Command {
 		return usageError{fmt.Errorf("%w; %s --help lists what it takes", err, cmd.CommandPath())}
 	})
 	root.AddCommand(
-		newUpCommand(), newStatusCommand(), newSyncCommand(), newRollbackCommand(), newTryCommand(),
+		newUpCommand(), newStatusCommand(), newSyncCommand(), newRollbackCommand(), newStateCommand(), newTryCommand(),
 		newInitCommand(fetchRepository), newCheckCommand(fetchRepository),
 		newUserdataCommand(), newSeedCommand(), newPublishCommand(), newConsoleCommand(),
 		newLoginCommand(), newAppsCommand(), newEventsCommand(), newLaunchCommand(), newLsCommand(), newLogsCommand(),

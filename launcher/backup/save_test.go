@@ -123,7 +123,7 @@ func TestPrune(t *testing.T) {
 		}
 	}
 	check(t, vault.Put(ctx, "notes.txt", strings.NewReader("")))
-	deleted, err := Prune(ctx, vault, s, 2)
+	deleted, err := Prune(ctx, vault, s.Of(), 2)
 	check(t, err)
 	if diff := cmp.Diff([]string{"wall-i-1-20260601T220000Z.tar.zst", "wall-i-1-20260531T220000Z.tar.zst"}, deleted); diff != "" {
 		t.Error(diff)
@@ -138,10 +138,10 @@ func TestPrune(t *testing.T) {
 	if len(all) != 2+4+1 {
 		t.Errorf("the vault holds %v", all)
 	}
-	if deleted, err := Prune(ctx, vault, s, 5); err != nil || len(deleted) > 0 {
+	if deleted, err := Prune(ctx, vault, s.Of(), 5); err != nil || len(deleted) > 0 {
 		t.Errorf("keep more than there are: %v, %v", deleted, err)
 	}
-	if _, err := Prune(ctx, vault, s, 0); err == nil || err.Error() != "prune backups: 0 is not a number of backups to keep; keep at least 1" {
+	if _, err := Prune(ctx, vault, s.Of(), 0); err == nil || err.Error() != "prune backups: 0 is not a number of backups to keep; keep at least 1" {
 		t.Errorf("keep none: %v", err)
 	}
 }

@@ -108,7 +108,11 @@ func (t *taker) list(name string) ([]fs.DirEntry, error) {
 }
 
 func (t *taker) entry(ctx context.Context, name string) error {
-	if t.done[name] {
+	switch {
+	case t.done[name] || isOurs(name):
+		return nil
+	case name == lostAndFound:
+		t.leaveOut(name, "the file system's own")
 		return nil
 	}
 	info, err := t.state.Lstat(name)
