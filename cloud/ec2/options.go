@@ -116,6 +116,9 @@ func (o Options) Validate() error {
 	if o.RootGiB < 0 || o.RootGiB > mostRootGiB {
 		wrong("a root volume has 1 to %d GiB, and not %d; change --ec2-root", mostRootGiB, o.RootGiB)
 	}
+	if _, err := o.prices(); err != nil {
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
 }
 
