@@ -16,6 +16,9 @@ func (c *Console) heard(tx Tx, i *Instance, r *wire.Report) error {
 	}
 	if r.Live && (i.State == InstanceLaunching || i.State == InstanceStarting) {
 		i.State, i.Failure = InstanceLive, ""
+		if c.protects(*i) {
+			i.Due = now // until it is done
+		}
 	}
 	if u, err := parseAddress(r.URL); err == nil && i.Address == "" {
 		i.Address = u.String() // its cloud did not know

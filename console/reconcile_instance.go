@@ -77,7 +77,7 @@ func (r *reconciler) stepInstance(ctx context.Context, id string) error {
 			s.end(r.c.now())
 		case s.State == InstancePlanned && (s.event.State == EventOpen || s.event.State == EventFrozen):
 			s.State, s.Proof = InstanceLaunching, r.c.proof(s.Cloud) // before it is asked for, so that it is never forgotten
-		case s.State != InstanceLaunching && s.State != InstanceEnding:
+		case s.State != InstanceLaunching && s.State != InstanceEnding && !(s.State == InstanceLive && r.c.protects(s.Instance)):
 			s.Due = time.Time{}
 		}
 	})
@@ -89,6 +89,10 @@ func (r *reconciler) stepInstance(ctx context.Context, id string) error {
 		return r.launch(ctx, s)
 	case InstanceEnding:
 		return r.end(ctx, s)
+	case InstanceLive:
+		if r.c.protects(s.Instance) {
+			return r.protect(ctx, s)
+		}
 	}
 	return nil
 }
