@@ -47,16 +47,12 @@ type Options struct {
 // A Cloud keeps containers on this machine. It implements console.Cloud.
 type Cloud struct {
 	*kept.Cloud
-	dir string
+	kept.Way
 }
 
-// ConsoleURL is where machines reach the console that serves what Listen returns, by
-// https with any certificate.
-const ConsoleURL = "https://" + consoleHost
-
 const (
+	// consoleHost is what the /etc/hosts of a container calls its console.
 	consoleHost = "popup-console"
-	consolePort = "443"
 	appPort     = "80"
 	verb        = "popup:container-keeper"
 	linkName    = "link"
@@ -77,14 +73,8 @@ func Open(opts Options) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cloud{cloud, folder.Dir}, nil
+	return &Cloud{cloud, kept.Way{Dir: folder.Dir, Host: consoleHost}}, nil
 }
-
-// Listen listens for the machines, which come by ConsoleURL. The caller closes it.
-func (c *Cloud) Listen() (net.Listener, error) { return kept.ListenConsole(c.dir) }
-
-// ConsoleURL is where the machines reach what serves on Listen.
-func (c *Cloud) ConsoleURL() string { return ConsoleURL }
 
 // Main is the main of a machine's keeper, when args, a whole os.Args, are of one. It
 // must be called before anything else in main. When handled is true the caller exits
@@ -154,9 +144,10 @@ func start(ctx context.Context, k *kept.Keeper) (_ kept.Held, err error) {
 	if h.link, err = link(ctx, k.At(linkName)); err != nil {
 		return nil, err
 	}
-	console := net.JoinHostPort(h.link.HostAddr().String(), consolePort)
-	if err := h.forward(console, "unix", kept.ConsoleSocket(filepath.Dir(k.Path))); err != nil {
-		return nil, err
+	for port, socket := range (kept.Way{Dir: filepath.Dir(k.Path)}).Sockets() {
+		if err := h.forward(net.JoinHostPort(h.link.HostAddr().String(), port), "unix", socket); err != nil {
+			return nil, err
+		}
 	}
 	if err := h.forward(k.Address, "tcp", net.JoinHostPort(h.link.Addr().String(), appPort)); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package container
 import (
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -37,15 +38,17 @@ const serve = "mkdir -p /srv/site && cd /srv/site && systemd-run --working-direc
 func TestMachineAndConsoleReachEachOther(t *testing.T) {
 	s := open(t)
 	answers := s.answer("the first console")
-	m := s.launch("one", serve, "curl -sk "+ConsoleURL+"/hello > told", `echo "$(hostname) $(cloud-init query instance_id)" > name`)
+	s.offers("a program")
+	m := s.launch("one", serve, "curl -sk "+s.ConsoleURL()+"/hello > told", "curl -s "+s.DownloadsURL()+"/popup > got", `echo "$(hostname) $(cloud-init query instance_id)" > name`)
 	await(t, m.Address+"/told", "the first console /hello")
+	await(t, m.Address+"/got", "a program /popup")
 	await(t, m.Address+"/name", m.ID+" "+m.ID)
 	answers.Close()
 	s.close()
 	await(t, m.Address+"/told", "the first console")
 	s.open()
 	s.answer("the second one")
-	s.inside("one", "sh", "-c", "curl -sk "+ConsoleURL+"/again > /srv/site/told")
+	s.inside("one", "sh", "-c", "curl -sk "+s.ConsoleURL()+"/again > /srv/site/told")
 	await(t, m.Address+"/told", "the second one /again")
 	if again := s.awaitState("one", console.MachineRunning, ""); again.ID != m.ID || again.Address != m.Address {
 		t.Errorf("it is %+v, and was %+v", again, m)
@@ -59,11 +62,27 @@ func (s *site) answer(name string) *httptest.Server {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	server := &httptest.Server{Listener: listener, TLS: &tls.Config{}, Config: &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, name, r.URL.Path) })}}
+	server := says(listener, name)
 	server.StartTLS()
 	s.t.Cleanup(server.Close)
 	return server
+}
+
+// offers is what a console has to download.
+func (s *site) offers(name string) {
+	s.t.Helper()
+	listener, err := s.ListenDownloads()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	server := says(listener, name)
+	server.Start()
+	s.t.Cleanup(server.Close)
+}
+
+func says(listener net.Listener, name string) *httptest.Server {
+	return &httptest.Server{Listener: listener, TLS: &tls.Config{}, Config: &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, name, r.URL.Path) })}}
 }
 
 // A machine that turned itself off is not started again, by no console.
@@ -105,6 +124,7 @@ func (s *site) end(instance string) {
 func TestKilledKeeperIsStartedAgain(t *testing.T) {
 	s := open(t)
 	m := s.launch("one", serve, "hostname > name")
+	await(t, m.Address+"/got", "a program /popup")
 	await(t, m.Address+"/name", m.ID)
 	for _, console := range []string{"there", "away"} {
 		s.inside("one", "sh", "-c", "echo written while the console was "+console+" > /srv/site/kept; sync")
@@ -138,6 +158,7 @@ func TestKilledKeeperIsStartedAgain(t *testing.T) {
 func TestTerminateWithoutKeeper(t *testing.T) {
 	s := open(t)
 	m := s.launch("one", serve, "hostname > name")
+	await(t, m.Address+"/got", "a program /popup")
 	await(t, m.Address+"/name", m.ID)
 	link, err := os.ReadFile(filepath.Join(s.opts.Dir, "one", linkName))
 	if err != nil {

@@ -12,16 +12,45 @@ import (
 	"time"
 )
 
-// socketName is where the console answers the machines of a folder.
-const socketName = "console.sock"
-
 // dialTimeout is how long the console, or a machine, may take to answer a call.
 const dialTimeout = 10 * time.Second
 
-// ListenConsole listens for what the machines in dir have to say to the console. The
-// socket may be reached by us alone, and the caller closes it.
-func ListenConsole(dir string) (net.Listener, error) {
-	path := ConsoleSocket(dir)
+// A Way is how the machines of a folder come to their console: each asks a host of its
+// own network, which leads to sockets in the folder.
+type Way struct {
+	Dir  string
+	Host string // what machines call the console
+}
+
+// The sockets in the folder, and the ports of the host that lead there.
+const (
+	consoleSocket   = "console.sock"
+	downloadsSocket = "downloads.sock"
+	consolePort     = "443"
+	downloadsPort   = "80"
+)
+
+// ConsoleURL is where the machines reach what serves on Listen, with any certificate.
+func (w Way) ConsoleURL() string { return "https://" + w.Host }
+
+// DownloadsURL is where they reach what serves on ListenDownloads. A machine that has
+// nothing of popup's yet knows no certificate, and the sum of what it is to get.
+func (w Way) DownloadsURL() string { return "http://" + w.Host }
+
+// Listen listens for what the machines tell the console. The caller closes it.
+func (w Way) Listen() (net.Listener, error) { return w.listen(consoleSocket) }
+
+// ListenDownloads listens for what the machines download. The caller closes it.
+func (w Way) ListenDownloads() (net.Listener, error) { return w.listen(downloadsSocket) }
+
+// Sockets are the ends of the way, by the port of the host that leads there.
+func (w Way) Sockets() map[string]string {
+	return map[string]string{consolePort: filepath.Join(w.Dir, consoleSocket), downloadsPort: filepath.Join(w.Dir, downloadsSocket)}
+}
+
+// listen makes a socket that we alone may reach.
+func (w Way) listen(name string) (net.Listener, error) {
+	path := filepath.Join(w.Dir, name)
 	if err := CheckSocket(path); err != nil {
 		return nil, err
 	}
@@ -48,9 +77,6 @@ func CheckSocket(path string) error {
 
 // longestSocket is how long the path of a socket may be, in bytes.
 const longestSocket = 107
-
-// ConsoleSocket is the path of the socket of the machines in dir.
-func ConsoleSocket(dir string) string { return filepath.Join(dir, socketName) }
 
 // A Forward passes connections on.
 type Forward struct {

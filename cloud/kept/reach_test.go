@@ -81,17 +81,17 @@ func say(t *testing.T, address string, text []byte) (string, error) {
 // The console is reached while it is there, and again when it comes back.
 func TestForwardToAConsoleThatGoesAndComes(t *testing.T) {
 	dir := socketDir(t)
-	_, address := forward(t, To("unix", ConsoleSocket(dir)))
+	_, address := forward(t, To("unix", Way{Dir: dir}.Sockets()["443"]))
 	long := bytes.Repeat([]byte("x"), 1<<20)
 	if answer, _ := say(t, address, []byte("anybody?")); answer != "" {
 		t.Errorf("nobody is there, and says %q", answer)
 	}
 	for range 2 {
-		listener, err := ListenConsole(dir)
+		listener, err := Way{Dir: dir}.Listen()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if info, err := os.Stat(ConsoleSocket(dir)); err != nil || info.Mode().Perm() != 0o600 {
+		if info, err := os.Stat(filepath.Join(dir, consoleSocket)); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("the socket is %v, %v", info, err)
 		}
 		echo(t, listener)
@@ -142,7 +142,7 @@ func TestSocketsHaveShortPaths(t *testing.T) {
 	if err := os.Mkdir(long, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if l, err := ListenConsole(long); err == nil || !strings.Contains(err.Error(), "a shorter path") {
+	if l, err := (Way{Dir: long}).Listen(); err == nil || !strings.Contains(err.Error(), "a shorter path") {
 		t.Errorf("listens at %v, %v", l, err)
 	}
 }

@@ -63,11 +63,13 @@ func config(dir string, k *kept.Keeper, m made) (machine.VMConfig, error) {
 	if err != nil {
 		return machine.VMConfig{}, fmt.Errorf("read its address: %w", err)
 	}
-	host, console := consoleHost(m.NoCloud), kept.ConsoleSocket(dir)
 	cfg := machine.VMConfig{
 		Name: k.ID, Dir: k.Path, Kept: true, Memory: m.Memory, CPUs: m.CPUs,
 		ForwardFrom: map[int]netip.AddrPort{appPort: address},
-		Sockets:     map[string]string{net.JoinHostPort(host, "443"): console},
+		Sockets:     map[string]string{},
+	}
+	for port, socket := range (kept.Way{Dir: dir}).Sockets() {
+		cfg.Sockets[net.JoinHostPort(consoleHost(m.NoCloud), port)] = socket
 	}
 	if cfg.Volumes, err = (&volumes{dir: dir}).of(k.Instance); err != nil {
 		return cfg, err

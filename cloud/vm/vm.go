@@ -24,7 +24,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -78,6 +77,7 @@ const (
 // console.Identifier, console.VolumeKeeper and console.Holder.
 type Cloud struct {
 	*kept.Cloud
+	kept.Way
 	kind     *kind
 	verifier *identity.Verifier
 }
@@ -102,7 +102,7 @@ func Open(opts Options) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cloud{Cloud: cloud, kind: k}
+	c := &Cloud{Cloud: cloud, Way: kept.Way{Dir: folder.Dir, Host: consoleHost(opts.NoCloud)}, kind: k}
 	k.volumes.held = cloud.Machines
 	err = errors.Join(k.volumes.shelf().open(), k.volumes.snapshots().open())
 	if err == nil {
@@ -130,12 +130,7 @@ func openIdentity(dir string) (*identity.Verifier, error) {
 	return identity.Open(filepath.Dir(certificate))
 }
 
-// Listen listens for the machines, which come by ConsoleURL. The caller closes it.
-func (c *Cloud) Listen() (net.Listener, error) { return kept.ListenConsole(c.kind.Dir) }
-
-// ConsoleURL is where the machines reach what serves on Listen, by https with any certificate.
-func (c *Cloud) ConsoleURL() string { return "https://" + consoleHost(c.kind.noCloud) }
-
+// consoleHost is the address in its own network at which a machine has the console.
 func consoleHost(noCloud bool) string {
 	if noCloud {
 		return machine.FreeFromNoCloud
