@@ -179,6 +179,7 @@ func TestCapCountsWhatIsAdded(t *testing.T) {
 	if err != nil || v.Quote.Cap != "Its cap of 2.00 USD is reached before its end: it freezes on 2 May 2026 02:10, and ends on 2 May 2026 02:20. Raise the cap, or end what is not needed." {
 		t.Errorf("beforehand: %q, %v", v.Quote.Cap, err)
 	}
+	checkState(t, "the button", v.Button, "Launch until 2 May 2026 02:20")
 	hours := int64(e.EndsAt.Sub(aDay) / time.Hour)
 	checkMoney(t, "what is added", v.Quote.Total, dollars((hours-10)*300_000))
 	checkMoney(t, "the whole event", v.Quote.Whole, dollars(hours*100_000+(hours-10)*300_000))

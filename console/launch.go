@@ -74,7 +74,7 @@ func (c *Console) Preview(ctx context.Context, a Actor, r LaunchRequest) (Previe
 	if err != nil {
 		return Preview{}, err
 	}
-	v := Preview{Event: p.event, New: p.isNew, Button: "Launch until " + p.event.until(c.now()), Cloud: p.cloud, Notes: p.notes, EndsAt: p.event.EndsAt, Quote: c.quote(p)}
+	v := Preview{Event: p.event, New: p.isNew, Button: "Launch until " + c.with(p).ending(c.now()), Cloud: p.cloud, Notes: p.notes, EndsAt: p.event.EndsAt, Quote: c.quote(p)}
 	for i, d := range p.deployments {
 		first := c.plannedInstance(p.event, d, 1)
 		text, err := c.userData(p.event, d, first, "")

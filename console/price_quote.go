@@ -16,7 +16,10 @@ type Quote struct {
 	// Whole is what the event will have cost by its end, with what it has cost so far;
 	// empty: it is the same as Total.
 	Whole []Money
-	Cap   string // what becomes of the event because of its cap: a sentence; may be empty
+	// Cap is what becomes of the event because of its cap: a sentence; empty: nothing. It
+	// costs at most Most then.
+	Cap  string
+	Most *Money
 }
 
 // A QuoteLine is one part of what an app costs.
@@ -103,7 +106,9 @@ func (c *Console) quote(p prepared) (q Quote) {
 		}
 	}
 	e := c.with(p)
-	q.Cap = e.CapSays()
+	if q.Cap = e.CapSays(); q.Cap != "" {
+		q.Most = e.CapAmount()
+	}
 	if len(p.event.Meters) > 0 {
 		q.Whole = e.expected(p.event.EndsAt)
 	}

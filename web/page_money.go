@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -32,6 +33,9 @@ func priceOf(q console.Quote, zone *time.Location) pricePart {
 		p.Says = "About " + sumOf(q.Total) + " until its end"
 		if len(q.Whole) > 0 {
 			p.Says += "; the whole event, with what it has cost so far, about " + sumOf(q.Whole)
+		}
+		if q.Most != nil {
+			p.Says = fmt.Sprintf("At most %s, by its cap. Without one: %s%s", *q.Most, strings.ToLower(p.Says[:1]), p.Says[1:])
 		}
 		p.AsOf = "Prices of " + q.AsOf.In(zone).Format("2 January 2006") + ", without taxes and without what traffic costs."
 	case len(q.Unknown) > 0:

@@ -36,7 +36,7 @@ func TestMoneyByForms(t *testing.T) {
 	v.send("/launch", "step", "check", "cloud", "paid", "event.title", "Our fair", "event.end", end, "event.cap", "0.01").sees(422, "would be reached within an hour", `value="0.01"`)
 	v.body = form
 	v.send("/launch", "step", "check", "cloud", "paid", "event.title", "Our fair", "event.end", end, "event.cap", " 5 ").
-		sees(200, "About 2", "a small machine", "0.10 USD", "Prices of 1 April 2026", "Its cap of 5.00 USD is reached before its end: it freezes on")
+		sees(200, "At most 5.00 USD, by its cap. Without one: about 2", "a small machine", "0.10 USD", "Prices of 1 April 2026", "Its cap of 5.00 USD is reached before its end: it freezes on")
 	v.send("/launch", "step", "launch").sees(200, "Our fair is coming up")
 	const path = "/events/our-fair"
 	v.open(path).sees(200, "About 0.0", "so far, of 5.00 USD", "because of its cap", `value="5.00"`)
