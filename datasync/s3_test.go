@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,32 +108,12 @@ func TestBucketThatMovesOn(t *testing.T) {
 	}
 }
 
-// between answers as server does, but for what fn answers.
-func between(t *testing.T, server *testutil.S3, fn func(w http.ResponseWriter, r *http.Request) bool) {
-	t.Helper()
-	to, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(to)
-		r.Out.Host = r.In.Host // it is signed
-	}}
-	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !fn(w, r) {
-			proxy.ServeHTTP(w, r)
-		}
-	}))
-	t.Cleanup(gate.Close)
-	server.URL = gate.URL
-}
-
 // A gateway that does not know If-Match sends what it has now.
 func TestBucketWithoutIfMatch(t *testing.T) {
 	server := testutil.NewS3(t)
 	server.OpenToAll()
 	server.Put(map[string]string{"x/a": "1"})
-	between(t, server, func(_ http.ResponseWriter, r *http.Request) bool {
+	server.Before(func(_ http.ResponseWriter, r *http.Request) bool {
 		r.Header.Del("If-Match")
 		return false
 	})
@@ -314,7 +292,7 @@ func TestBucketThatIsBusyForAMoment(t *testing.T) {
 	server.OpenToAll()
 	server.Put(map[string]string{"x/a": "1", "x/b": "2"})
 	var busy atomic.Bool
-	between(t, server, func(w http.ResponseWriter, r *http.Request) bool {
+	server.Before(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/fair/x/b" || !busy.CompareAndSwap(true, false) {
 			return false
 		}

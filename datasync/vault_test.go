@@ -111,7 +111,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 func TestBucketVaultTriesAPartAgain(t *testing.T) {
 	server := testutil.NewS3(t)
 	failed := false
-	between(t, server, func(w http.ResponseWriter, r *http.Request) bool {
+	server.Before(func(w http.ResponseWriter, r *http.Request) bool {
 		if failed || r.URL.Query().Get("partNumber") != "2" {
 			return false
 		}

@@ -37,6 +37,7 @@ type S3 struct {
 	client   *s3.Client
 	requests atomic.Int64
 	answer   atomic.Pointer[http.HandlerFunc]
+	before   atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 }
 
 // NewS3 serves an empty bucket until the test is over.
@@ -59,7 +60,9 @@ func NewS3(t testing.TB) *S3 {
 			(*answer)(w, r)
 			return
 		}
-		gate.ServeHTTP(w, r)
+		if before := s.before.Load(); before == nil || !(*before)(w, r) {
+			gate.ServeHTTP(w, r)
+		}
 	}))
 	t.Cleanup(server.Close)
 	s.URL = server.URL
@@ -171,6 +174,10 @@ func (s *S3) Answer(fn http.HandlerFunc) {
 	}
 	s.answer.Store(&fn)
 }
+
+// Before has fn see each request before the server does, from now on, and answer instead
+// of it where it returns true.
+func (s *S3) Before(fn func(w http.ResponseWriter, r *http.Request) bool) { s.before.Store(&fn) }
 
 // Put uploads objects, by their keys.
 func (s *S3) Put(objects map[string]string) {
