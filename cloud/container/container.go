@@ -48,6 +48,7 @@ type Options struct {
 type Cloud struct {
 	*kept.Cloud
 	kept.Way
+	downloads *kept.Downloads
 }
 
 const (
@@ -73,8 +74,16 @@ func Open(opts Options) (*Cloud, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cloud{cloud, kept.Way{Dir: folder.Dir, Host: consoleHost}}, nil
+	way := kept.Way{Dir: folder.Dir, Host: consoleHost}
+	downloads, err := way.Offer(opts.Popup)
+	if err != nil {
+		return nil, errors.Join(err, cloud.Close())
+	}
+	return &Cloud{cloud, way, downloads}, nil
 }
+
+// Close lets go of the folder; the machines go on. Closing twice is fine.
+func (c *Cloud) Close() error { return errors.Join(c.downloads.Close(), c.Cloud.Close()) }
 
 // Main is the main of a machine's keeper, when args, a whole os.Args, are of one. It
 // must be called before anything else in main. When handled is true the caller exits

@@ -1,9 +1,11 @@
 package container
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"fmt"
-	"net"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -38,10 +40,9 @@ const serve = "mkdir -p /srv/site && cd /srv/site && systemd-run --working-direc
 func TestMachineAndConsoleReachEachOther(t *testing.T) {
 	s := open(t)
 	answers := s.answer("the first console")
-	s.offers("a program")
-	m := s.launch("one", serve, "curl -sk "+s.ConsoleURL()+"/hello > told", "curl -s "+s.DownloadsURL()+"/popup > got", `echo "$(hostname) $(cloud-init query instance_id)" > name`)
+	m := s.launch("one", serve, "curl -sk "+s.ConsoleURL()+"/hello > told", "curl -s "+s.DownloadsURL()+"/download/its-sum | sha256sum > got", `echo "$(hostname) $(cloud-init query instance_id)" > name`)
 	await(t, m.Address+"/told", "the first console /hello")
-	await(t, m.Address+"/got", "a program /popup")
+	await(t, m.Address+"/got", ownSum(t))
 	await(t, m.Address+"/name", m.ID+" "+m.ID)
 	answers.Close()
 	s.close()
@@ -62,27 +63,26 @@ func (s *site) answer(name string) *httptest.Server {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	server := says(listener, name)
+	server := &httptest.Server{Listener: listener, TLS: &tls.Config{}, Config: &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, name, r.URL.Path) })}}
 	server.StartTLS()
 	s.t.Cleanup(server.Close)
 	return server
 }
 
-// offers is what a console has to download.
-func (s *site) offers(name string) {
-	s.t.Helper()
-	listener, err := s.ListenDownloads()
+// ownSum is of this program, which is the popup of these tests.
+func ownSum(t *testing.T) string {
+	t.Helper()
+	f, err := os.Open("/proc/self/exe")
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	server := says(listener, name)
-	server.Start()
-	s.t.Cleanup(server.Close)
-}
-
-func says(listener net.Listener, name string) *httptest.Server {
-	return &httptest.Server{Listener: listener, TLS: &tls.Config{}, Config: &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, name, r.URL.Path) })}}
+	defer func() { _ = f.Close() }() // only read
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		t.Fatal(err)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // A machine that turned itself off is not started again, by no console.
@@ -124,7 +124,6 @@ func (s *site) end(instance string) {
 func TestKilledKeeperIsStartedAgain(t *testing.T) {
 	s := open(t)
 	m := s.launch("one", serve, "hostname > name")
-	await(t, m.Address+"/got", "a program /popup")
 	await(t, m.Address+"/name", m.ID)
 	for _, console := range []string{"there", "away"} {
 		s.inside("one", "sh", "-c", "echo written while the console was "+console+" > /srv/site/kept; sync")
@@ -158,7 +157,6 @@ func TestKilledKeeperIsStartedAgain(t *testing.T) {
 func TestTerminateWithoutKeeper(t *testing.T) {
 	s := open(t)
 	m := s.launch("one", serve, "hostname > name")
-	await(t, m.Address+"/got", "a program /popup")
 	await(t, m.Address+"/name", m.ID)
 	link, err := os.ReadFile(filepath.Join(s.opts.Dir, "one", linkName))
 	if err != nil {

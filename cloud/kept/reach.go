@@ -33,15 +33,12 @@ const (
 // ConsoleURL is where the machines reach what serves on Listen, with any certificate.
 func (w Way) ConsoleURL() string { return "https://" + w.Host }
 
-// DownloadsURL is where they reach what serves on ListenDownloads. A machine that has
-// nothing of popup's yet knows no certificate, and the sum of what it is to get.
+// DownloadsURL is where they get popup, below /download/, as long as it is offered. A
+// machine that has nothing of popup's yet knows no certificate, but the sum of it.
 func (w Way) DownloadsURL() string { return "http://" + w.Host }
 
 // Listen listens for what the machines tell the console. The caller closes it.
 func (w Way) Listen() (net.Listener, error) { return w.listen(consoleSocket) }
-
-// ListenDownloads listens for what the machines download. The caller closes it.
-func (w Way) ListenDownloads() (net.Listener, error) { return w.listen(downloadsSocket) }
 
 // Sockets are the ends of the way, by the port of the host that leads there.
 func (w Way) Sockets() map[string]string {

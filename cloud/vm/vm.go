@@ -78,8 +78,9 @@ const (
 type Cloud struct {
 	*kept.Cloud
 	kept.Way
-	kind     *kind
-	verifier *identity.Verifier
+	kind      *kind
+	verifier  *identity.Verifier
+	downloads *kept.Downloads
 }
 
 // Open takes the folder for this console, adopts the machines that run in it, and has
@@ -108,11 +109,17 @@ func Open(opts Options) (*Cloud, error) {
 	if err == nil {
 		c.verifier, err = openIdentity(folder.Dir)
 	}
+	if err == nil {
+		c.downloads, err = c.Offer(opts.Popup)
+	}
 	if err != nil {
 		return nil, errors.Join(err, cloud.Close())
 	}
 	return c, nil
 }
+
+// Close lets go of the folder; the machines go on. Closing twice is fine.
+func (c *Cloud) Close() error { return errors.Join(c.downloads.Close(), c.Cloud.Close()) }
 
 // openIdentity makes what machines are vouched for with, once, and reads it.
 func openIdentity(dir string) (*identity.Verifier, error) {
