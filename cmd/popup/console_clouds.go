@@ -62,18 +62,25 @@ type place struct {
 	at   consoleFolder
 	keys *console.Keys
 	host string // where apps on this machine are reached
+	sum  string // of the binary that machines get
 	log  *slog.Logger
 }
 
 // An opened is a cloud that was opened, and what it needs of the console.
 type opened struct {
 	console.Cloud
-	reach console.Reach
-	// guests is where its machines come to the console, and guestURL what they ask for;
-	// nil: they come as browsers do.
-	guests   net.Listener
-	guestURL string
-	close    func() error
+	reach  console.Reach
+	guests net.Listener // where its machines come to the console; nil: as browsers do
+	close  func() error
+}
+
+// A guestCloud is one whose machines have a way of their own to the console.
+type guestCloud interface {
+	console.Cloud
+	Listen() (net.Listener, error)
+	ConsoleURL() string
+	DownloadsURL() string
+	Close() error
 }
 
 // openers open the clouds that there are.
@@ -113,7 +120,7 @@ func openVM(_ context.Context, p place) (opened, error) {
 	if err != nil {
 		return opened{}, err
 	}
-	return withGuests(opened{Cloud: c, guestURL: c.ConsoleURL(), close: c.Close}, c.Listen)
+	return p.withGuests(c)
 }
 
 func openContainer(_ context.Context, p place) (opened, error) {
@@ -121,14 +128,17 @@ func openContainer(_ context.Context, p place) (opened, error) {
 	if err != nil {
 		return opened{}, err
 	}
-	return withGuests(opened{Cloud: c, guestURL: c.ConsoleURL(), close: c.Close}, c.Listen)
+	return p.withGuests(c)
 }
 
-func withGuests(o opened, listen func() (net.Listener, error)) (_ opened, err error) {
-	if o.guests, err = listen(); err != nil {
-		return opened{}, errors.Join(err, o.close())
+// withGuests has the machines of a cloud come to the console by their own way. They
+// download popup before they know any certificate, by the sum of it.
+func (p place) withGuests(c guestCloud) (opened, error) {
+	guests, err := c.Listen()
+	if err != nil {
+		return opened{}, errors.Join(err, c.Close())
 	}
-	return o, nil
+	return opened{c, console.Reach{URL: c.ConsoleURL(), Binary: binaryAt(c.DownloadsURL(), p.sum)}, guests, c.Close}, nil
 }
 
 // markBytes is how much of what a console marks its machines with is random.
@@ -164,8 +174,8 @@ type sky struct {
 	closers []func() error
 }
 
-// open opens the clouds that were asked for. sum is of the binary that machines get.
-func (f cloudFlags) open(ctx context.Context, p place, sum string) (_ *sky, err error) {
+// open opens the clouds that were asked for.
+func (f cloudFlags) open(ctx context.Context, p place) (_ *sky, err error) {
 	p.cloudFlags = f
 	s := &sky{clouds: map[string]console.Cloud{}, reach: map[string]console.Reach{}}
 	defer func() {
@@ -183,13 +193,13 @@ func (f cloudFlags) open(ctx context.Context, p place, sum string) (_ *sky, err 
 		}
 		s.closers = append(s.closers, o.close)
 		if o.guests != nil {
-			guests, err := web.ListenGuests(o.guests, o.guestURL, p.at.tls())
+			guests, err := web.ListenGuests(o.guests, o.reach.URL, p.at.tls())
 			if err != nil {
 				return nil, errors.Join(err, o.guests.Close())
 			}
 			s.guests = append(s.guests, guests)
 			s.closers = append(s.closers, guests.Close)
-			o.reach = console.Reach{URL: guests.URL, Pin: guests.Pin, Binary: binaryAt(guests.URL, sum)}
+			o.reach.Pin = guests.Pin
 		}
 		s.clouds[name], s.reach[name] = o.Cloud, o.reach
 	}
