@@ -132,8 +132,8 @@ func (c *Console) clearNow(tx Tx, event string) error {
 }
 
 // DismissThing says that a thing that was left behind may stay: it is not tried any more,
-// and the receipt says who said so. id is the cloud's name for it. Its errors: ErrNotFound,
-// ErrForbidden, *ConflictError.
+// and the receipt says who said so. id is the cloud's name for it. Its errors: *InputError,
+// ErrNotFound where nothing was made for the event, ErrForbidden, *ConflictError.
 func (c *Console) DismissThing(ctx context.Context, a Actor, event, id string) error {
 	err := c.store.Update(ctx, func(tx Tx) error {
 		e, err := c.event(tx, a, Manage, event)
@@ -147,7 +147,7 @@ func (c *Console) DismissThing(ctx context.Context, a Actor, event, id string) e
 		k := slices.IndexFunc(g.Things, func(t LeftThing) bool { return t.ID == id })
 		switch {
 		case k < 0:
-			return ErrNotFound
+			return &InputError{[]FieldError{{"name", fmt.Sprintf("nothing that is called %q was made for this event", cut(id, 60))}}}
 		case g.State != ClearingLeft:
 			return &ConflictError{fmt.Sprintf("%s is not given up yet; wait until it is gone, or named as left behind", id)}
 		case !g.Things[k].open():

@@ -198,7 +198,7 @@ func TestDismissed(t *testing.T) {
 			t.Errorf("%s dismissed it", a.Name)
 		}
 	}
-	if _, err := l.dismisses(t, anOwner, e, "sg-9"); !errors.Is(err, ErrNotFound) {
+	if _, err := l.dismisses(t, anOwner, e, "sg-9"); !errors.As(err, new(*InputError)) {
 		t.Errorf("what is not there: %v", err)
 	}
 	if g, err := l.dismisses(t, anOwner, e, "sg-2"); err != nil || g.State != ClearingLeft {

@@ -88,7 +88,19 @@ func (s *Server) purgeEvent(c *gin.Context, confirm api.Confirm) (api.Event, err
 
 func (s *Server) getReceipt(c *gin.Context) (api.Receipt, error) {
 	r, err := s.console.Receipt(c.Request.Context(), s.actor(c), c.Param("id"))
-	return api.Receipt{Event: s.showEvent(r.Event), Instances: each(r.Instances, showReceiptLine)}, err
+	return api.Receipt{Event: s.showEvent(r.Event), Instances: each(r.Instances, showReceiptLine), Things: each(r.Things, showReceiptThing), Unknown: r.Unknown}, err
+}
+
+func showReceiptThing(t console.ReceiptThing) api.ReceiptThing {
+	return api.ReceiptThing{Kind: string(t.Kind), ID: t.ID, Cloud: t.Cloud, Place: t.Place, Title: t.Title, Gone: !t.Gone.IsZero(), GoneAt: t.Gone,
+		Left: t.Left, Why: t.Why, Holds: t.Holds, Dismissed: t.Dismissed}
+}
+
+func (s *Server) dismissThing(c *gin.Context, confirm api.Confirm) (api.Receipt, error) {
+	if err := s.console.DismissThing(c.Request.Context(), s.actor(c), c.Param("id"), confirm.Name); err != nil {
+		return api.Receipt{}, err
+	}
+	return s.getReceipt(c)
 }
 
 func showReceiptLine(l console.ReceiptLine) api.ReceiptLine {
@@ -115,6 +127,7 @@ var eventRoutes = []route{
 	{method: http.MethodPost, path: "/api/v1/events/:id/end", who: signedIn, does: "end an event now", endpoint: take(202, (*Server).endEvent)},
 	{method: http.MethodPost, path: "/api/v1/events/:id/purge", who: signedIn, does: "remove the archives of an event that is over", endpoint: take(200, (*Server).purgeEvent)},
 	{method: http.MethodGet, path: "/api/v1/events/:id/receipt", who: signedIn, does: "what became of everything that was made for an event", endpoint: answer(200, (*Server).getReceipt)},
+	{method: http.MethodPost, path: "/api/v1/events/:id/dismiss", who: signedIn, does: "say that a thing that was left behind, by its id as the name, may stay", endpoint: take(200, (*Server).dismissThing)},
 	{method: http.MethodGet, path: "/api/v1/events/:id/deployments", who: signedIn, does: "the apps of an event", endpoint: answer(200, (*Server).listDeployments)},
 	{method: http.MethodGet, path: "/api/v1/events/:id/operations", who: signedIn, does: "the operations of an event, the newest first", endpoint: answer(200, (*Server).listOperations)},
 	{method: http.MethodGet, path: "/api/v1/public/:name", who: anybody, does: "what anybody may know of an event", endpoint: answer(200, (*Server).getPublicEvent)},

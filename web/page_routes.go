@@ -37,6 +37,7 @@ var pageRoutes = []route{
 	{method: http.MethodPost, path: "/events/:id/links", who: signedIn, endpoint: page((*Server).doLink)},
 	{method: http.MethodPost, path: "/events/:id/links/:link/remove", who: signedIn, endpoint: page((*Server).doRemoveLink)},
 	{method: http.MethodGet, path: "/events/:id/receipt", who: signedIn, endpoint: page((*Server).pageReceipt)},
+	{method: http.MethodPost, path: "/events/:id/dismiss", who: signedIn, endpoint: page((*Server).doDismiss)},
 	{method: http.MethodGet, path: "/events/:id/audit", who: signedIn, endpoint: page((*Server).pageEventAudit)},
 
 	{method: http.MethodGet, path: "/instances", who: signedIn, endpoint: page((*Server).pageInstances)},

@@ -50,6 +50,11 @@ func eventSamples(title, address string) []sample {
 		}
 		ended.Instances = append(ended.Instances, console.ReceiptLine{Instance: i, Title: title, Gone: n < 2, State: word})
 	}
+	ended.Unknown = "What ec2 has of it could not be told: " + title
+	for n, thing := range []console.LeftThing{{Gone: noon}, {Why: title}, {Dismissed: "olga"}, {}} {
+		thing.Cloud, thing.Kind, thing.ID, thing.Place = "ec2", console.ThingGroup, fmt.Sprintf("sg-%d", n), "eu-central-1"
+		ended.Things = append(ended.Things, console.ReceiptThing{LeftThing: thing, Title: title, Left: n == 1 || n == 2})
+	}
 	receipt := receiptOf(ended, noon)
 	receipt.Confirmations = []confirmation{{ID: "discard-1", Title: "Give up what " + title + " wrote", Text: title, Name: title, Button: "Give it up", Action: "/instances/1/discard", CSRF: "C0"}}
 	return []sample{

@@ -160,6 +160,7 @@ POST    /api/v1/events/:id/thaw              yyhffhfs
 POST    /api/v1/events/:id/end               yyhffhfs
 POST    /api/v1/events/:id/purge             yyhffhfs
 GET     /api/v1/events/:id/receipt           yyhyyhys
+POST    /api/v1/events/:id/dismiss           hhhffhfs
 GET     /api/v1/events/:id/deployments       yyhyyhys
 GET     /api/v1/events/:id/operations        yyhyyhys
 GET     /api/v1/events/:id/archives          yyhffhys
@@ -227,6 +228,7 @@ POST    /events/:id/purge                    yyhffhfs
 POST    /events/:id/links                    yyhffhfs
 POST    /events/:id/links/:link/remove       yyhffhfs
 GET     /events/:id/receipt                  yyhyyhys
+POST    /events/:id/dismiss                  hhhffhfs
 GET     /events/:id/audit                    yyhyfhys
 GET     /instances                           yyyyyyys
 GET     /instances/:id                       yyhyyhys

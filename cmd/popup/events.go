@@ -54,7 +54,20 @@ func newEventsCommand() *cobra.Command {
 		}),
 	}
 	f.register(show)
-	cmd.AddCommand(show)
+	dismiss := &cobra.Command{
+		Use:   "dismiss EVENT THING",
+		Short: "say that something that was left behind, by its cloud's id, may stay",
+		Args:  cobra.ExactArgs(2),
+		RunE: asks(func(cmd *cobra.Command, c *client.Client, args []string) error {
+			receipt, err := c.DismissThing(cmd.Context(), args[0], args[1])
+			if err != nil {
+				return err
+			}
+			return f.print(cmd, receipt, func(w io.Writer) { printReceipt(w, receipt) })
+		}),
+	}
+	f.register(dismiss)
+	cmd.AddCommand(show, dismiss)
 	return cmd
 }
 
@@ -90,4 +103,15 @@ func printReceipt(w io.Writer, r api.Receipt) {
 		}
 		fmt.Fprintf(w, "%s\tgone\t%s\t%s\n", line.Instance, line.Title, oneLine(line.State))
 	}
+	for _, t := range r.Things {
+		became := "there"
+		switch {
+		case t.Gone:
+			became = "gone"
+		case t.Left:
+			became = "left behind"
+		}
+		fmt.Fprintf(w, "%s %s\t%s\t%s\t%s\n", t.Kind, t.ID, became, t.Cloud, oneLine(t.Why))
+	}
+	fact(w, "unknown", oneLine(r.Unknown))
 }

@@ -48,6 +48,26 @@ type Confirm struct {
 type Receipt struct {
 	Event     Event         `json:"event"`
 	Instances []ReceiptLine `json:"instances"`
+	// What clouds made beside the machines of instances.
+	Things []ReceiptThing `json:"things"`
+	// Unknown is why a cloud could not say what there is.
+	Unknown string `json:"unknown,omitempty"`
+}
+
+// A ReceiptThing is a volume, an address, a security group, a snapshot; or a machine that
+// no instance has.
+type ReceiptThing struct {
+	Kind      string    `json:"kind"`
+	ID        string    `json:"id"` // its cloud's name for it
+	Cloud     string    `json:"cloud"`
+	Place     string    `json:"place,omitempty"` // where it is: a region, a zone
+	Title     string    `json:"title,omitempty"` // of the app that it was made for
+	Gone      bool      `json:"gone"`            // proven gone
+	GoneAt    time.Time `json:"gone_at,omitzero"`
+	Left      bool      `json:"left,omitempty"` // it is left behind
+	Why       string    `json:"why,omitempty"`  // it is there, and what to try
+	Holds     string    `json:"holds,omitempty" jsonschema:"description=the instance whose state it may hold, until that is given up by name"`
+	Dismissed string    `json:"dismissed,omitempty" jsonschema:"description=who said that it may stay"`
 }
 
 // A ReceiptLine is one instance of a receipt.

@@ -26,6 +26,11 @@ func (c *Client) Receipt(ctx context.Context, id string) (api.Receipt, error) {
 	return get[api.Receipt](ctx, c, event(id)+"/receipt", nil)
 }
 
+// DismissThing says that a thing that was left behind may stay; id is its cloud's.
+func (c *Client) DismissThing(ctx context.Context, name, id string) (api.Receipt, error) {
+	return ask[api.Receipt](ctx, c, asking{method: http.MethodPost, path: event(name) + "/dismiss", body: api.Confirm{Name: id}, again: true})
+}
+
 // ChangeEvent changes an event; what of change is nil stays.
 func (c *Client) ChangeEvent(ctx context.Context, id string, change console.EventChange) (api.Event, error) {
 	return ask[api.Event](ctx, c, asking{method: http.MethodPatch, path: event(id), body: change, again: true})
