@@ -30,6 +30,7 @@ type consoleFlags struct {
 	clouds       cloudFlags
 	allowPrivate bool
 	oidc         oidc.Config
+	cluster      clusterFlags
 	verbose      bool
 }
 
@@ -70,6 +71,7 @@ stop (Ctrl-C, or TERM) it answers what is asked right now, for at most 10 s.`,
 	flags.StringVar(&f.oidc.ClientID, "oidc-client-id", "", "what this console is called there")
 	flags.StringVar(&f.oidc.SecretFile, "oidc-secret-file", "", "`FILE` with the client's secret")
 	flags.StringVar(&f.oidc.Title, "oidc-title", "", "what people call the provider (default its host)")
+	f.cluster.add(flags)
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	cmd.AddCommand(newConsoleBackupCommand(&f.dataDir), newConsoleRestoreCommand(&f.dataDir),
 		newConsoleRecoverCommand(&f.dataDir), newConsoleClaimCommand(&f.dataDir), newConsolePolicyCommand())
@@ -97,7 +99,7 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 			return usageError{fmt.Errorf("--oidc: %w", err)}
 		}
 	}
-	kept, err := at.open(ctx)
+	kept, err := at.open(ctx, f.cluster, log)
 	if err != nil {
 		return err
 	}

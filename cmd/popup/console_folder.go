@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 
 	"popup/console"
 	"popup/internal/archive"
-	"popup/store/sqlite"
 )
 
 // A consoleFolder is where a console keeps everything; docs/ARCHITECTURE.md draws it.
@@ -73,7 +73,7 @@ func (f consoleFolder) make() error {
 
 // open makes the folder, or opens what is in it. The error says so where another
 // console has it.
-func (f consoleFolder) open(ctx context.Context) (consoleKept, error) {
+func (f consoleFolder) open(ctx context.Context, cluster clusterFlags, log *slog.Logger) (consoleKept, error) {
 	if err := f.make(); err != nil {
 		return consoleKept{}, err
 	}
@@ -85,7 +85,7 @@ func (f consoleFolder) open(ctx context.Context) (consoleKept, error) {
 	if err != nil {
 		return consoleKept{}, err
 	}
-	store, err := sqlite.Open(ctx, f.store())
+	store, err := f.openStore(ctx, cluster, log)
 	if err != nil {
 		return consoleKept{}, err
 	}
@@ -94,7 +94,7 @@ func (f consoleFolder) open(ctx context.Context) (consoleKept, error) {
 
 // exists says in a sentence that there is no console yet.
 func (f consoleFolder) exists() error {
-	if _, err := os.Stat(f.store()); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(f.store()); errors.Is(err, os.ErrNotExist) && !f.isClustered() {
 		return usageError{fmt.Errorf("there is no console in %s; give its folder with --data-dir, or start one with popup console", f.dir)}
 	}
 	return nil

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"popup/store"
-	"popup/store/sqlite"
 )
 
 // ErrMissing says that this program was built without dqlite.
@@ -80,6 +79,7 @@ type Member struct {
 type Cluster struct {
 	*store.Store
 	members func(context.Context) ([]Member, error)
+	log     *slog.Logger
 }
 
 // Open opens a node and the store on it. It waits for a leader, and for a new node to be
@@ -104,14 +104,3 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 // Members lists the nodes, by address. Without a leader these are the ones that this
 // node heard of last.
 func (c *Cluster) Members(ctx context.Context) ([]Member, error) { return c.members(ctx) }
-
-// ImportFolder copies the store of a console that was alone into this one, which must
-// hold nothing, and says how many rows each table had. The folder stays as it is.
-func (c *Cluster) ImportFolder(ctx context.Context, dir string) (rows map[string]int64, err error) {
-	alone, err := sqlite.Open(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, alone.Close()) }()
-	return c.Import(ctx, alone)
-}

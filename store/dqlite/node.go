@@ -36,6 +36,8 @@ const (
 	handTime = 5 * time.Second
 )
 
+const built = true
+
 // A node is the engine in this process.
 type node struct {
 	dir  string
@@ -53,7 +55,7 @@ func open(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
-	return &Cluster{s, n.members}, nil
+	return &Cluster{s, n.members, o.Log}, nil
 }
 
 func start(ctx context.Context, o Options) (*node, error) {

@@ -4,4 +4,6 @@ package dqlite
 
 import "context"
 
+const built = false
+
 func open(context.Context, Options) (*Cluster, error) { return nil, ErrMissing }

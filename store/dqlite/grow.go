@@ -1,0 +1,125 @@
+package dqlite
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"popup/console"
+	"popup/internal/atomicfile"
+	"popup/store"
+	"popup/store/sqlite"
+)
+
+const (
+	authorityFile = "authority.json" // of the first node: whoever has it may let others in
+	identityFile  = "identity.json"
+	keptSuffix    = ".before-cluster"
+)
+
+// Grow opens the first node of a cluster, with an authority of its own, and takes the
+// store of the console that was alone until then into it; that one's folder is kept
+// beside, under another name. It may be killed and called again at any moment. o.Join
+// and o.Identity are left out.
+func Grow(ctx context.Context, o Options, alone string) (_ *Cluster, err error) {
+	if !built {
+		return nil, ErrMissing
+	}
+	if o.Identity, err = ownIdentity(o.Dir); err != nil {
+		return nil, fmt.Errorf("open the cluster's store: %w", err)
+	}
+	c, err := Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.takeIn(ctx, alone); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// ownIdentity is that of the node in a folder, made where it is missing.
+func ownIdentity(dir string) (i Identity, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return i, err
+	}
+	var a Authority
+	if err := kept(filepath.Join(dir, authorityFile), &a, NewAuthority); err != nil {
+		return i, err
+	}
+	return i, kept(filepath.Join(dir, identityFile), &i, a.Issue)
+}
+
+// kept reads a file, or makes it.
+func kept[T any](path string, into *T, make func() (T, error)) error {
+	text, err := os.ReadFile(path)
+	if err == nil {
+		if err := json.Unmarshal(text, into); err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if *into, err = make(); err != nil {
+		return err
+	}
+	if text, err = json.Marshal(into); err != nil {
+		return err
+	}
+	return atomicfile.Write(path, text, 0o600)
+}
+
+// takeIn imports the store in a folder, if there is one, and moves it aside.
+func (c *Cluster) takeIn(ctx context.Context, dir string) (err error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	alone, err := sqlite.Open(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err = errors.Join(err, alone.Close()); err == nil {
+			err = os.Rename(dir, dir+keptSuffix)
+		}
+	}()
+	newest, err := store.VerifyAudit(ctx, alone)
+	if err != nil {
+		return err
+	}
+	done, err := c.has(ctx, newest)
+	if err != nil || done {
+		return err
+	}
+	rows, err := c.Import(ctx, alone)
+	if err != nil {
+		return fmt.Errorf("take %s into the cluster: %w", dir, err)
+	}
+	c.log.Info("took the store into the cluster", "from", dir, "kept", dir+keptSuffix, "rows", rows)
+	return nil
+}
+
+// has says whether a store whose audit log ends with an entry was imported. One without
+// any belonged to nobody yet.
+func (c *Cluster) has(ctx context.Context, e console.AuditEntry) (found bool, err error) {
+	err = c.View(ctx, func(tx console.Tx) error {
+		newest, err := tx.Newest()
+		if err != nil || e.Seq == 0 {
+			found = newest > 0
+			return err
+		}
+		log, err := tx.AuditLog(e.Seq+1, 1)
+		found = len(log) == 1 && bytes.Equal(log[0].Hash, e.Hash)
+		return err
+	})
+	return found, err
+}
