@@ -39,7 +39,7 @@ type Options struct {
 	Dir   string // where the machines are; it is made, and must not lie on an overlay
 	Popup string // the popup program; empty: the one that runs
 	Host  string // the address of this machine that apps are reached at; empty: 127.0.0.1
-	// Image is what machines start from. Its Kernel and its Log mean nothing.
+	// Image is what machines start from. Its Log means nothing.
 	Image machine.ImageConfig
 	Log   *slog.Logger
 }

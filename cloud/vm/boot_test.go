@@ -49,7 +49,8 @@ ExecStart=/usr/local/bin/page
 [Install]
 WantedBy=multi-user.target
 END
-systemctl enable --now --no-block page.service`
+systemctl enable --now --no-block page.service
+exit # there is no popup to download`
 
 // inside runs a shell command in a machine that has a page.
 func inside(m console.Machine, command string) string {
@@ -83,7 +84,7 @@ func TestVMLife(t *testing.T) {
 	l := ask(t, "one", page)
 	l.Volume, l.Disk = volume.ID, 6<<30
 	m := s.launch(l)
-	s.awaitInside(m, "cat /run/cloud-init/cloud-id", "aws")
+	s.awaitInside(m, "cloud-id", "aws")
 	s.awaitInside(m, "curl -sk "+s.ConsoleURL()+"/hello", "the first console /hello")
 	s.proves(m)
 	s.awaitInside(m, "cat /sys/block/vd*/serial", volume.ID)
