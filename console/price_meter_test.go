@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"math/big"
 	"math/rand/v2"
 	"testing"
@@ -93,6 +94,26 @@ func TestReaches(t *testing.T) {
 	if full.spent(aDay.Add(time.Hour)) != most || full.spent(aDay.Add(-time.Hour)) != 0 {
 		t.Error("more than there is, is not the most there is")
 	}
+}
+
+// TestCostsOfALostAnswer: a machine costs from when its cloud launched it, however late that is heard of.
+func TestCostsOfALostAnswer(t *testing.T) {
+	l, paid := newPriced(t)
+	o, err := l.Launch(t.Context(), anOwner, fair(AppRequest{App: "notice"}), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := o.Instances[0]
+	paid.change(func(f *fakeCloud) {
+		f.machines[id] = Machine{Instance: id, ID: "m", State: MachineRunning, Launched: aDay.Add(time.Minute)}
+		f.fails = func(string, string) error { return errors.New("no answer") }
+	})
+	l.settle(t)
+	l.later(t, time.Hour)
+	checkMoney(t, "while nothing is known of it", l.event(t, o.Event).Spent(l.now()), dollars(0))
+	paid.change(func(f *fakeCloud) { f.fails = nil })
+	l.later(t, time.Hour+time.Minute)
+	checkMoney(t, "two hours after it was launched", l.event(t, o.Event).Spent(l.now()), dollars(200_000))
 }
 
 // TestCostsOfALife: an event that is extended, an instance that is lost and replaced, a

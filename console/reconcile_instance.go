@@ -166,6 +166,9 @@ func (r *reconciler) cloud(name string) (Cloud, error) {
 func (i *Instance) has(m Machine, now time.Time) {
 	if i.Machine != m.ID || i.Launched.IsZero() {
 		i.Machine, i.Launched = m.ID, now
+		if m.Launched.After(i.Created) && m.Launched.Before(now) {
+			i.Launched = m.Launched // the answer was lost, and it is paid for since
+		}
 	}
 	if m.Address != "" {
 		i.Address = m.Address
