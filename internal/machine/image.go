@@ -77,15 +77,15 @@ func BuildImage(ctx context.Context, cfg ImageConfig) (*Image, error) {
 // OpenImage opens an image that was built, by its folder, and keeps it from being
 // removed until it is closed.
 func OpenImage(dir string) (*Image, error) {
-	if _, err := os.Stat(filepath.Join(dir, "root")); err != nil {
-		return nil, fmt.Errorf("open machine image: %w; it was removed, or never built", err)
-	}
 	lock, err := os.Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open machine image: %w", err)
+		return nil, fmt.Errorf("open machine image: %w; it was removed, or never built", err)
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("open machine image: it is being removed: %w", err), lock.Close())
+	}
+	if _, err := os.Stat(filepath.Join(dir, "root")); err != nil { // it may have been renamed before it was held
+		return nil, errors.Join(fmt.Errorf("open machine image: %w; it was removed, or never built", err), lock.Close())
 	}
 	return &Image{dir: dir, lock: lock}, nil
 }

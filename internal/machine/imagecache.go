@@ -57,13 +57,22 @@ func openImageCache(dir string) (imageCache, error) {
 
 // image returns the image under key, built first when it is not there.
 func (c imageCache) image(ctx context.Context, key string, build func(ctx context.Context, dir string) error) (_ *Image, err error) {
-	lock, err := lockFile(ctx, filepath.Join(c.dir, lockName), unix.LOCK_EX)
+	path := filepath.Join(c.dir, key)
+	lockPath := filepath.Join(c.dir, lockName)
+	once, cancel := context.WithCancel(ctx)
+	cancel()
+	lock, err := lockFile(once, lockPath, unix.LOCK_EX)
+	if errors.Is(err, context.Canceled) {
+		if image, err := OpenImage(path); err == nil { // who builds another need not be waited for
+			return image, nil
+		}
+		lock, err = lockFile(ctx, lockPath, unix.LOCK_EX)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the cache folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 
-	path := filepath.Join(c.dir, key)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := c.make(ctx, path, build); err != nil {
 			return nil, err

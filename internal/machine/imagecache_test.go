@@ -88,6 +88,29 @@ func TestImageWaitsNoLongerThanItMay(t *testing.T) {
 	noError(t, image.Close())
 }
 
+func TestImageIsThereWhileAnotherIsBuilt(t *testing.T) {
+	cache := testCache(t)
+	build := func(_ context.Context, dir string) error { return os.Mkdir(filepath.Join(dir, "root"), 0o755) }
+	first, err := cache.image(t.Context(), "one", build)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noError(t, first.Close())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	other, err := cache.image(ctx, "two", func(context.Context, string) error {
+		again, err := cache.image(ctx, "one", func(context.Context, string) error { return errors.New("it was built again") })
+		if err != nil {
+			return err
+		}
+		return again.Close()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	noError(t, other.Close())
+}
+
 func TestOldImagesAreRemovedUnlessInUse(t *testing.T) {
 	cache := testCache(t)
 	held, err := cache.image(t.Context(), "held", buildMark)
