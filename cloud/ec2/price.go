@@ -3,8 +3,11 @@ package ec2
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"popup/console"
@@ -14,24 +17,55 @@ import (
 const hoursAMonth = 730
 
 // Price implements console.Pricer. It knows machines, their disks and their addresses; what
-// is sent to readers is not known beforehand. A spot machine costs less than is said.
+// is sent to readers is not known beforehand. A spot machine costs less than is said, and
+// where machines are spread over regions, all are said to cost what the dearest one does.
 func (c *Cloud) Price(ctx context.Context, l console.Launch) (console.Price, error) {
 	if c.opts.Profile == Compat && c.opts.Prices == "" {
-		return console.Price{}, fmt.Errorf("what machines cost here is not known; give a table of prices with --prices, with 0 for what is free")
+		return console.Price{}, errors.New("what machines cost here is not known; give a table of prices with --prices, with 0 for what is free")
 	}
 	table, err := c.opts.prices()
 	if err != nil {
 		return console.Price{}, err
 	}
-	p, err := c.placeFor(ctx, l)
+	where, err := c.regionsFor(ctx, l)
 	if err != nil {
 		return console.Price{}, err
 	}
-	img, machine, err := c.imageFor(ctx, p.region, l)
-	if err != nil {
-		return console.Price{}, err
+	var dearest bill
+	for _, r := range where {
+		b, err := c.bill(ctx, table, r, l)
+		if err != nil {
+			return console.Price{}, err
+		}
+		if dearest.lines == nil || b.hour() > dearest.hour() {
+			dearest = b
+		}
 	}
-	b := bill{table: table, region: p.region.name}
+	return console.Price{Currency: table.currency, AsOf: table.asOf, Lines: dearest.lines}, nil
+}
+
+// regionsFor are those in which a machine may be.
+func (c *Cloud) regionsFor(ctx context.Context, l console.Launch) (where []*region, err error) {
+	if l.Volume != "" || l.Image != "" {
+		p, err := c.placeFor(ctx, l)
+		return []*region{p.region}, err
+	}
+	all, err := c.places(ctx)
+	for _, p := range all {
+		if !slices.Contains(where, p.region) {
+			where = append(where, p.region)
+		}
+	}
+	return where, err
+}
+
+// bill reckons what a machine costs in a region; what is not known is not free.
+func (c *Cloud) bill(ctx context.Context, table priceTable, r *region, l console.Launch) (bill, error) {
+	img, machine, err := c.imageFor(ctx, r, l)
+	if err != nil {
+		return bill{}, err
+	}
+	b := bill{table: table, region: r.name}
 	b.machine(machine, c.opts.Spot && !l.Bake)
 	for _, d := range c.disks(img, l) {
 		b.volume(string(d.Ebs.VolumeType), aws.ToInt32(d.Ebs.VolumeSize), false)
@@ -40,11 +74,15 @@ func (c *Cloud) Price(ctx context.Context, l console.Launch) (console.Price, err
 	if l.Volume != "" {
 		v, err := c.findVolume(ctx, l.Volume)
 		if err != nil {
-			return console.Price{}, err
+			return bill{}, err
 		}
 		b.volume(string(v.VolumeType), aws.ToInt32(v.Size), true)
 	}
-	return b.sum()
+	if len(b.unknown) > 0 {
+		return bill{}, fmt.Errorf("%s, of %s, does not know what these cost: %s; give a table with them, with --prices",
+			table.name, table.asOf.Format(time.DateOnly), strings.Join(b.unknown, ", "))
+	}
+	return b, nil
 }
 
 // A bill is a price that is being reckoned.
@@ -88,11 +126,10 @@ func (b *bill) address() {
 	}
 }
 
-// sum is the price, unless some of it is not known: what is not known is not free.
-func (b *bill) sum() (console.Price, error) {
-	if len(b.unknown) > 0 {
-		return console.Price{}, fmt.Errorf("%s, of %s, does not know what these cost: %s; give a table with them, with --prices",
-			b.table.name, b.table.asOf.Format("2006-01-02"), strings.Join(b.unknown, ", "))
+// hour is all of it.
+func (b *bill) hour() (sum int64) {
+	for _, line := range b.lines {
+		sum += line.Hour
 	}
-	return console.Price{Currency: b.table.currency, AsOf: b.table.asOf, Lines: b.lines}, nil
+	return sum
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"popup/console"
+	"popup/internal/testutil/ec2fake"
 )
 
 var _ console.Pricer = (*Cloud)(nil)
@@ -55,6 +56,17 @@ func TestPrice(t *testing.T) {
 	if n := s.called("RunInstances"); n != 0 {
 		t.Errorf("a price launched %d machines", n)
 	}
+}
+
+// TestPriceOfTheDearestRegion: the first machine is in one region, and the next in another.
+func TestPriceOfTheDearestRegion(t *testing.T) {
+	fake := ec2fake.New(t, ec2fake.Options{})
+	s := newSiteOn(t, fake, func(o *Options) { o.Regions = fake.Regions() })
+	price, err := s.Price(t.Context(), s.ask("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameLines(t, price, []console.PriceLine{{What: "t4g.small in eu-central-1", Hour: 19200}, {What: "8 GiB of gp3 in eu-central-1", Hour: 1044}, {What: "a public IPv4 address", Hour: 5000}})
 }
 
 func sameLines(t *testing.T, got console.Price, want []console.PriceLine) {

@@ -180,7 +180,7 @@ func (c *Cloud) otherVolume(ctx context.Context, ask console.VolumeAsk, mismatch
 // again, there would be two.
 func (c *Cloud) createUnmarked(ctx context.Context, r *region, in *ec2.CreateVolumeInput, tags []types.Tag) (held, error) {
 	out, err := call(ctx, r, func(ctx context.Context, in *ec2.CreateVolumeInput, _ ...func(*ec2.Options)) (*ec2.CreateVolumeOutput, error) {
-		return r.ec2.CreateVolume(ctx, in, single, func(o *ec2.Options) { o.IdempotencyTokenProvider = nil })
+		return r.ec2.CreateVolume(ctx, in, single)
 	}, in)
 	if err != nil {
 		if unsure(err) {

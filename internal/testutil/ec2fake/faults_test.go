@@ -87,8 +87,14 @@ func TestATokenIsAZones(t *testing.T) {
 			i.ClientToken, i.Placement = aws.String("t"), &types.Placement{AvailabilityZone: &f.Zones("")[zone]}
 		}
 	}
-	if a, again, b := launch(t, f, in(0)), launch(t, f, in(0)), launch(t, f, in(1)); *a.InstanceId != *again.InstanceId || *a.InstanceId == *b.InstanceId {
-		t.Fatalf("launched %s, %s and in another zone %s", *a.InstanceId, *again.InstanceId, *b.InstanceId)
+	_, subnets := f.AddVPC("")
+	of := func(zone int) func(*ec2.RunInstancesInput) {
+		return func(i *ec2.RunInstancesInput) { i.ClientToken, i.SubnetId = aws.String("s"), &subnets[zone] }
+	}
+	for name, in := range map[string]func(int) func(*ec2.RunInstancesInput){"zone": in, "subnet": of} {
+		if a, again, b := launch(t, f, in(0)), launch(t, f, in(0)), launch(t, f, in(1)); *a.InstanceId != *again.InstanceId || *a.InstanceId == *b.InstanceId {
+			t.Fatalf("by its %s launched %s, %s and in another zone %s", name, *a.InstanceId, *again.InstanceId, *b.InstanceId)
+		}
 	}
 }
 
