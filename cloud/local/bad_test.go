@@ -223,10 +223,10 @@ func TestEndThatFails(t *testing.T) {
 	if err := s.Terminate(t.Context(), "one"); err == nil || !strings.Contains(err.Error(), "end one: ") {
 		t.Errorf("ended: %v", err)
 	}
+	<-time.After(3 * time.Second) // within which what ended is started again
 	if m := s.machine("one"); m.State != console.MachineStopped || !strings.Contains(m.Detail, "not all of it") {
 		t.Errorf("it is %+v", m)
 	}
-	<-time.After(3 * time.Second) // within which what ended is started again
 	if left := s.processes("one"); len(left) > 0 {
 		t.Errorf("processes %v run", left)
 	}
