@@ -10,8 +10,8 @@
 //	popup:event       what goes when the event is over: machines, volumes, snapshots, addresses, security groups
 //	popup:instance    the console's name for a machine
 //
-// A *ec2.Client is kept as what it is, in structs alone: in an interface, as the SDK's own
-// waiters and paginators have it, it would bring all of EC2 into the binary.
+// EC2 is asked by the methods of an ec2API alone, without the SDK's waiters and paginators:
+// a *ec2.Client that is met in any other way brings all of EC2 into the binary.
 package ec2
 
 import (
@@ -69,8 +69,8 @@ type vouching struct{ *Cloud }
 type region struct {
 	name   string
 	compat bool
-	ec2    *ec2.Client
-	ssm    *ssm.Client // of public images; with Compat it is not asked
+	ec2    ec2API
+	ssm    ssmAPI // of public images; with Compat it is not asked
 	keys   aws.CredentialsProvider
 
 	mu      sync.Mutex
@@ -137,15 +137,15 @@ func (c *Cloud) newRegion(cfg aws.Config, name string) *region {
 		}
 	}
 	r := &region{name: name, compat: c.opts.Profile == Compat, keys: cfg.Credentials, images: map[string]kept[image]{}}
-	r.ec2 = ec2.NewFromConfig(cfg, func(o *ec2.Options) {
+	r.ec2 = newEC2(ec2.NewFromConfig(cfg, func(o *ec2.Options) {
 		o.Region, o.Retryer = name, retryer
 		o.IdempotencyTokenProvider = nil // where a token counts it is ours, and elsewhere some refuse it
 		endpoint(&o.BaseEndpoint)
-	})
-	r.ssm = ssm.NewFromConfig(cfg, func(o *ssm.Options) {
+	}))
+	r.ssm.GetParameter = ssm.NewFromConfig(cfg, func(o *ssm.Options) {
 		o.Region, o.Retryer = name, retryer
 		endpoint(&o.BaseEndpoint)
-	})
+	}).GetParameter
 	return r
 }
 

@@ -35,7 +35,8 @@ func (s *site) makeThings() (ids []string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	address, err := r.ec2.AllocateAddress(ctx, &ec2.AllocateAddressInput{Domain: types.DomainTypeVpc})
+	client := ec2.New(ec2.Options{BaseEndpoint: &s.fake.URL, Region: r.name, Credentials: r.keys})
+	address, err := client.AllocateAddress(ctx, &ec2.AllocateAddressInput{Domain: types.DomainTypeVpc})
 	if err != nil {
 		s.t.Fatal(err)
 	}
