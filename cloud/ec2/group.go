@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -38,6 +39,9 @@ func (c *Cloud) group(ctx context.Context, p place, l console.Launch) (string, e
 		}
 		return true, err
 	})
+	if errors.Is(err, errUnsettled) {
+		err = fmt.Errorf("EC2 in %s has a security group %s and does not describe it yet; it is asked again", p.region.name, name)
+	}
 	if err != nil {
 		return "", err
 	}

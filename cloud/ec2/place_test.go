@@ -104,7 +104,7 @@ func TestTwoProcesses(t *testing.T) {
 	for _, profile := range profiles {
 		for name, lag := range map[string]time.Duration{"": 0, "/described late": 50 * time.Millisecond} {
 			t.Run(string(profile)+name, func(t *testing.T) {
-				s := newSite(t, profile)
+				s := newSite(t, profile, func(o *Options) { o.Settle = 3 * time.Second })
 				s.fake.Lag(lag)
 				var wg sync.WaitGroup
 				for range 4 {
