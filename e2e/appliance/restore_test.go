@@ -188,6 +188,11 @@ func TestRestoreThatIsDamaged(t *testing.T) {
 			if strings.Contains(phase.Detail, "AGE-SECRET") {
 				t.Error("the status tells the key")
 			}
+			for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(100 * time.Millisecond) {
+				if status, _ := u.get("/"); status == http.StatusOK {
+					t.Fatal("the app was started on an empty state")
+				}
+			}
 			if left, err := os.ReadDir(u.state("")); err != nil || len(left) > 0 {
 				t.Errorf("the state holds %v, %v", left, err)
 			}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"filippo.io/age"
@@ -195,7 +196,7 @@ func TestStateSurvivesByBucket(t *testing.T) {
 	}
 	into := filepath.Join(t.TempDir(), "into")
 	out := mustPopup(t, append([]string{"state", "restore", "--into", into, "--state-key", key}, b.flags()...)...)
-	if !strings.Contains(out, "restored "+name) || !strings.Contains(out, "1 secrets that the instance made") || strings.Contains(out, secret) {
+	if strings.Contains(out, "read like any file") || !strings.Contains(out, "restored "+name) || !strings.Contains(out, "1 secrets that the instance made") || strings.Contains(out, secret) {
 		t.Errorf("restore says %s", out)
 	}
 	whole(t, filepath.Join(into, "bids.db"), had)
@@ -260,4 +261,42 @@ func TestStateByHand(t *testing.T) {
 		refuses(t, 2, why, append([]string{"state"}, wrong...)...)
 	}
 	refuses(t, 1, "open vault /none/such: ", "state", "list", "--vault", "/none/such")
+}
+
+// TestDatabaseIsCopiedWithoutRoot, where Landlock alone confines who copies it; and what
+// everybody could read holds no secrets.
+func TestDatabaseIsCopiedWithoutRoot(t *testing.T) {
+	t.Parallel()
+	root := tempRoot(t)
+	dir := writeFiles(t, openDir(t), map[string]string{"server.py": auctionServer, "app.yaml": `manifest_version: 1
+id: auction
+name: Auction
+serve: {type: command, start_command: exec python3 -B server.py}
+state: {}
+env: {SECRET: {generator: secret}}
+`})
+	u := &up{t: t, root: root, log: &testutil.Buffer{}, done: make(chan struct{})}
+	if os.Geteuid() == 0 {
+		u.as = &syscall.Credential{Uid: 65534, Gid: 65534}
+		if err := os.Chown(root, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u.run("up", "--root", root, "--listen", "127.0.0.1:0", "--config", dir)
+	u.await("/", "bids: had 0")
+	name := strings.TrimSpace(mustPopup(t, "state", "backup", "--root", root))
+	into := filepath.Join(t.TempDir(), "into")
+	out := mustPopup(t, "state", "restore", name, "--into", into, "--vault", filepath.Join(root, "var/lib/popup/vault"))
+	if strings.Contains(out, "read like any file") || !strings.Contains(out, "the secrets that the instance made for the app are not in it") {
+		t.Errorf("restore says %s", out)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(into, "bids.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := errors.Join(db.QueryRow("SELECT count(*) FROM a").Scan(&n), db.Close()); err != nil || n == 0 {
+		t.Errorf("it has %d bids: %v", n, err)
+	}
+	whole(t, filepath.Join(into, "bids.db"), n)
 }
