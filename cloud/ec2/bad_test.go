@@ -148,6 +148,7 @@ func TestValidate(t *testing.T) {
 			Subnets: []string{"net-1"}, RootGiB: -1},
 			[]string{"no profile", `not "a b"`, `"Frankfurt" is no region`, "--ec2-endpoint", `"windows" is no image`, `"large" is no type`, `"net-1" is no subnet`, "--ec2-root"}},
 		"empty compat":  {Options{Console: "c", Profile: Compat}, []string{"--ec2-image must be", "Give --ec2-type"}},
+		"spot, compat":  {Options{Console: "c", Profile: Compat, Image: "emi-01", Types: []string{"m1.small"}, Spot: true}, []string{"leave --ec2-spot out"}},
 		"name, compat":  {Options{Console: "c", Profile: Compat, Image: "debian13", Types: []string{"m1.small"}}, []string{"no public images"}},
 		"one too many":  {Options{Console: "c", Types: []string{"t3.small", "t2.micro"}}, []string{"t3.small and t2.micro are both amd64"}},
 		"id in regions": {Options{Console: "c", Image: "ami-01", Regions: []string{"us-east-1", "us-west-2"}}, []string{"in one region alone"}},

@@ -113,6 +113,9 @@ func (o Options) Validate() error {
 			wrong("%q is no subnet; write --ec2-subnet like subnet-0a1b2c3d", s)
 		}
 	}
+	if o.Spot && o.Profile == Compat {
+		wrong("only AWS has spot machines; leave --ec2-spot out")
+	}
 	if o.RootGiB < 0 || o.RootGiB > mostRootGiB {
 		wrong("a root volume has 1 to %d GiB, and not %d; change --ec2-root", mostRootGiB, o.RootGiB)
 	}
