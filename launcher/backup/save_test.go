@@ -145,3 +145,38 @@ func TestPrune(t *testing.T) {
 		t.Errorf("keep none: %v", err)
 	}
 }
+
+func TestNewest(t *testing.T) {
+	ctx := t.Context()
+	vault, err := archive.FolderVault(t.TempDir())
+	check(t, err)
+	newest := func(of, want, wrong string) {
+		t.Helper()
+		name, err := Newest(ctx, vault, of)
+		if name != want || (err == nil) != (wrong == "") || err != nil && err.Error() != wrong {
+			t.Errorf("of %q: %s, %v", of, name, err)
+		}
+	}
+	newest("", "", "there is no such backup in the vault")
+	for _, name := range []string{"wall-1-20260601T000000Z.tar.zst.age", "wall-1-20260602T000000Z.tar.zst", "wall-1-20260531T000000Z.tar.zst", "notes"} {
+		check(t, vault.Put(ctx, name, strings.NewReader("")))
+	}
+	newest("", "wall-1-20260602T000000Z.tar.zst", "")
+	check(t, vault.Put(ctx, "wall-2-20260603T000000Z.tar.zst", strings.NewReader("")))
+	newest("", "", "the vault holds backups of several instances (wall-1, wall-2); name one of them, or a backup")
+	newest("wall-1", "wall-1-20260602T000000Z.tar.zst", "")
+	newest("wall-3", "", "there is no such backup of wall-3 in the vault")
+}
+
+func FuzzParseName(f *testing.F) {
+	f.Add("photo-wall-i-0abc-20260531T220000Z.tar.zst")
+	f.Add("photo-wall-i-0abc-20260531T220000Z.tar.zst.age")
+	f.Add("-20260531T220000Z.tar.zst")
+	f.Add(".tar.zst.age")
+	f.Fuzz(func(t *testing.T, name string) {
+		of, at, ok := ParseName(name)
+		if again := of + "-" + at.Format(timeLayout) + suffix; ok && (of == "" || name != again && name != again+archive.Sealed) {
+			t.Errorf("%q is taken for %q", name, again)
+		}
+	})
+}
