@@ -108,6 +108,9 @@ func TestInstancesAreToldInPages(t *testing.T) {
 	in := &ec2.DescribeInstancesInput{MaxResults: aws.Int32(5), Filters: []types.Filter{{Name: aws.String("tag-key"), Values: []string{"n?"}}}}
 	for pages := 1; ; pages++ {
 		out := must[*ec2.DescribeInstancesOutput](t)(c.DescribeInstances(t.Context(), in))
+		if len(out.Reservations) > 5 {
+			t.Fatalf("a page has %d", len(out.Reservations))
+		}
 		for _, r := range out.Reservations {
 			seen[*r.Instances[0].InstanceId] = true
 		}
