@@ -126,6 +126,24 @@ func TestTerminateWaitsForWhatIsNotDescribed(t *testing.T) {
 	})
 }
 
+// So it is where this process itself heard no answer.
+func TestTerminateWaitsForWhatWasNotAnswered(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		s.fake.Lag(time.Second)
+		s.opened = time.Now().Add(-time.Hour)
+		s.fake.Inject(ec2fake.Fault{Action: "RunInstances", Cut: true, Done: true})
+		s.fake.Fail("RunInstances", mostAttempts, "InternalError", "failed", 500)
+		if _, err := s.Launch(t.Context(), s.ask("one")); err == nil {
+			t.Fatal("launched though nobody answered")
+		}
+		s.fake.Heal()
+		s.terminate("one")
+		if left := s.live(); len(left) > 0 {
+			t.Errorf("proven gone, and there is %+v", left)
+		}
+	}, func(o *Options) { o.Settle = 2 * time.Second })
+}
+
 // Each fault, once, on each action of a whole life: what is asked comes about all the same.
 func TestFaultsOnce(t *testing.T) {
 	for _, profile := range profiles {
