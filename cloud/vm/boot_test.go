@@ -84,13 +84,18 @@ func TestVMLife(t *testing.T) {
 	l := ask(t, "one", page)
 	l.Volume, l.Disk = volume.ID, 6<<30
 	m := s.launch(l)
-	s.awaitInside(m, "cloud-id", "aws")
+	s.awaitInside(m, "cat /run/cloud-init/cloud.cfg", "datasource_list: [ Ec2")
 	s.awaitInside(m, "curl -sk "+s.ConsoleURL()+"/hello", "the first console /hello")
 	s.proves(m)
 	s.awaitInside(m, "cat /sys/block/vd*/serial", volume.ID)
 	s.awaitInside(m, "df -BG --output=avail /", "6G")
 	s.awaitInside(m, "echo state >/dev/vdb && sync && head -c5 /dev/vdb", "state")
 	s.awaitInside(m, "echo kept >/root/kept && sync && cat /root/kept", "kept")
+	s.plugsIn(m)
+	s.keepsDisks(m)
+	if err := s.Remove(t.Context(), console.Thing{Kind: console.ThingVolume, ID: volume.ID}); err == nil || !strings.Contains(err.Error(), "turn that off first") {
+		t.Errorf("its volume was removed under it: %v", err)
+	}
 
 	answers.Close()
 	keeper, err := process.Detached(filepath.Join(s.opts.Dir, "one", "processes"))
@@ -109,18 +114,24 @@ func TestVMLife(t *testing.T) {
 		t.Errorf("started again it says %q", said)
 	}
 
-	s.plugsIn(m)
-	s.keepsDisks(m)
-	if err := s.Remove(t.Context(), console.Thing{Kind: console.ThingVolume, ID: volume.ID}); err == nil || !strings.Contains(err.Error(), "turn that off first") {
-		t.Errorf("its volume was removed under it: %v", err)
-	}
 	_ = inside(m, "systemctl poweroff")
 	s.awaitState("one", console.MachineStopped, "it turned itself off")
 
 	l = ask(t, "two", page)
 	l.Volume = volume.ID
 	two := s.launch(l)
-	s.awaitInside(two, "head -c5 /dev/vdb; cat /sys/block/vdb/serial", "state"+volume.ID)
+	eventually(t, "the next machine has the volume", func() bool {
+		for _, pid := range processes(s.opts.Dir, "two", two.ID) {
+			line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			if strings.Contains(string(line), "serial="+volume.ID) {
+				return true
+			}
+		}
+		return false
+	})
+	if head := headOf(t, s.kind.volumes.shelf().path(volume.ID)); head != "state" {
+		t.Errorf("on its volume is %q", head)
+	}
 	s.end("two")
 	s.end("one")
 	for _, thing := range s.ids("e1") {
@@ -189,14 +200,7 @@ func (s *site) keepsDisks(m console.Machine) {
 	}
 	var of string
 	for _, thing := range things {
-		f, err := os.Open(s.kind.volumes.snapshots().path(thing.ID))
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		head := make([]byte, 5)
-		_, _ = f.Read(head) // what came is looked at
-		_ = f.Close()       // only read
-		if string(head) == "state" {
+		if headOf(s.t, s.kind.volumes.snapshots().path(thing.ID)) == "state" {
 			of = thing.ID
 		}
 	}
@@ -211,4 +215,17 @@ func (s *site) keepsDisks(m console.Machine) {
 		s.t.Errorf("a volume of it differs: %v, %s", err, same)
 	}
 	s.awaitInside(m, "echo goes on", "goes on")
+}
+
+// headOf are the first five bytes of a file.
+func headOf(t *testing.T, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }() // only read
+	head := make([]byte, 5)
+	_, _ = f.Read(head) // what came is looked at
+	return string(head)
 }

@@ -200,7 +200,7 @@ service: {url: "https://example.org/x.git"}
 
 // get is what an address answers; nothing where nobody does.
 func get(address string) string {
-	resp, err := (&http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}).Get(address)
+	resp, err := (&http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}).Get(address)
 	if err != nil {
 		return ""
 	}
