@@ -59,7 +59,7 @@ func newStateCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newStateListCommand(), newStateBackupCommand(), newStatePruneCommand(), newStateRestoreCommand())
+	cmd.AddCommand(newStateListCommand(), newStateBackupCommand(), newStatePruneCommand(), newStateRestoreCommand(), newStateKeyCommand())
 	return cmd
 }
 

@@ -26,7 +26,7 @@ func (b *bucketVault) lastWeek(t *testing.T, files map[string]string) (name stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	return saveOld(t, vault, files, backup.SaveOptions{Recipient: b.identity.Recipient().String(), Spool: t.TempDir()})
+	return saveOld(t, vault, files, backup.SaveOptions{Recipient: b.to, Spool: t.TempDir()})
 }
 
 // saveOld saves a backup of files that was taken a week ago, by the toy of another event.
@@ -162,7 +162,7 @@ func TestRestoreThatIsDamaged(t *testing.T) {
 		},
 			"there is no such backup as this is to begin with; launch it with another one"},
 		"another key": {func(t *testing.T, _ *bucketVault, order *wire.Restore) {
-			order.Identity = newBucketVault(t).identity.String()
+			order.Identity = newBucketVault(t).identity
 		},
 			"the backup that this begins with is encrypted for another key"},
 		"no rights": {func(_ *testing.T, b *bucketVault, _ *wire.Restore) {

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"testing"
 
-	"filippo.io/age"
 	_ "modernc.org/sqlite" // what was restored is looked at as an app would
 
 	"popup/internal/testutil"
@@ -78,23 +77,26 @@ state: %s
 type bucketVault struct {
 	server   *testutil.S3
 	keys     string // the credentials file
-	identity *age.X25519Identity
+	identity string // a key, and its file
+	key      string
+	to       string // its recipient
 }
 
 func newBucketVault(t *testing.T) *bucketVault {
 	t.Helper()
-	b := &bucketVault{server: testutil.NewS3(t), keys: filepath.Join(t.TempDir(), "keys")}
-	var err error
-	b.identity, err = age.GenerateX25519Identity()
-	if err := errors.Join(err, os.WriteFile(b.keys, []byte(b.server.Access+":"+b.server.Secret), 0o600)); err != nil {
+	dir := t.TempDir()
+	b := &bucketVault{server: testutil.NewS3(t), keys: filepath.Join(dir, "keys"), key: filepath.Join(dir, "key")}
+	if err := os.WriteFile(b.keys, []byte(b.server.Access+":"+b.server.Secret), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	b.to = strings.TrimSpace(mustPopup(t, "state", "key", b.key))
+	b.identity = read(t, b.key)
 	return b
 }
 
 // plan is the state of a plan whose backups go into the bucket.
 func (b *bucketVault) plan() string {
-	return fmt.Sprintf("{vault: \"s3://fair/backups/\", endpoint: %q, credentials_file: %q, recipient: %s}", b.server.URL, b.keys, b.identity.Recipient())
+	return fmt.Sprintf("{vault: \"s3://fair/backups/\", endpoint: %q, credentials_file: %q, recipient: %s}", b.server.URL, b.keys, b.to)
 }
 
 func (b *bucketVault) flags() []string {
@@ -102,7 +104,7 @@ func (b *bucketVault) flags() []string {
 }
 
 func (b *bucketVault) restore(name string) *wire.Restore {
-	return &wire.Restore{Vault: "s3://fair/backups/", Name: name, Identity: b.identity.String()}
+	return &wire.Restore{Vault: "s3://fair/backups/", Name: name, Identity: b.identity}
 }
 
 // mustPopup runs a verb that does what it is told.
@@ -190,12 +192,8 @@ func TestStateSurvivesByBucket(t *testing.T) {
 	}
 
 	// The backup is whole by hand as well, as any SQLite sees it.
-	key := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(key, []byte("# created today\n"+b.identity.String()+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	into := filepath.Join(t.TempDir(), "into")
-	out := mustPopup(t, append([]string{"state", "restore", "--into", into, "--state-key", key}, b.flags()...)...)
+	out := mustPopup(t, append([]string{"state", "restore", "--into", into, "--state-key", b.key}, b.flags()...)...)
 	if strings.Contains(out, "read like any file") || !strings.Contains(out, "restored "+name) || !strings.Contains(out, "1 secrets that the instance made") || strings.Contains(out, secret) {
 		t.Errorf("restore says %s", out)
 	}
@@ -259,6 +257,10 @@ func TestStateByHand(t *testing.T) {
 		"read --state-key: open /none": {"restore", "--state-key", "/none"},
 	} {
 		refuses(t, 2, why, append([]string{"state"}, wrong...)...)
+	}
+	refuses(t, 2, b.key+" is there already, and may be the only key to some backups", "state", "key", b.key)
+	if info, err := os.Stat(b.key); err != nil || info.Mode().Perm() != 0o600 || read(t, b.key) != b.identity {
+		t.Errorf("the key is %v, %v", info, err)
 	}
 	refuses(t, 1, "open vault /none/such: ", "state", "list", "--vault", "/none/such")
 }

@@ -26,6 +26,15 @@ func parseRecipient(text string) (age.Recipient, error) {
 	return all[0], nil
 }
 
+// NewIdentity makes a key, and tells whom to encrypt to for it.
+func NewIdentity() (identity, recipient string, err error) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		return "", "", fmt.Errorf("make a key: %w", err)
+	}
+	return key.String(), key.Recipient().String(), nil
+}
+
 // errIdentity does not repeat the key.
 var errIdentity = errors.New("the key that is to open the archive is none of age's; it is a line AGE-SECRET-KEY-1…")
 

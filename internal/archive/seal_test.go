@@ -6,23 +6,21 @@ import (
 	"strings"
 	"testing"
 
-	"filippo.io/age"
-
 	"popup/internal/archive"
 )
 
 // sealed is the sample, and the key that opens it.
 func sealed(t testing.TB) (packed []byte, identity string) {
 	t.Helper()
-	key, err := age.GenerateX25519Identity()
+	identity, recipient, err := archive.NewIdentity()
 	check(t, err)
 	var out bytes.Buffer
-	w, err := archive.Seal(&out, key.Recipient().String())
+	w, err := archive.Seal(&out, recipient)
 	check(t, err)
 	_, err = w.Write(sample(t))
 	check(t, err)
 	check(t, w.Close())
-	return out.Bytes(), key.String()
+	return out.Bytes(), identity
 }
 
 // TestOpenGoesByTheName: what is called encrypted is never taken for what is not.
