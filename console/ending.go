@@ -33,7 +33,7 @@ type judged struct{ Started, Now time.Time }
 func (i Instance) verdict(d Deployment, at judged) verdict {
 	now := at.Now
 	told := now.Sub(i.Ended)
-	said := i.Report != nil && i.Report.End != nil && i.Report.End.Step == stepOver
+	said := i.saidOver()
 	switch {
 	case i.Discarded != "":
 		return verdict{Take: true}
@@ -62,6 +62,11 @@ func (i Instance) verdict(d Deployment, at judged) verdict {
 		return verdict{Again: patience - told}
 	}
 	return verdict{Why: i.noArchive(), Again: patience}
+}
+
+// saidOver says that its last report was that it is over.
+func (i Instance) saidOver() bool {
+	return i.Report != nil && i.Report.End != nil && i.Report.End.Step == stepOver
 }
 
 // mayHaveWritten says whether there may be state that is worth a backup. An app that

@@ -22,6 +22,7 @@ type InstanceView struct {
 	// details of phases left out in lists. Nil: it never reported.
 	LastReport *wire.Report
 	LastHeard  time.Time // zero: never
+	Hand       Handwork  // what a person is to do for it; not in lists
 	History    []Sample  // the last hour, oldest first, as far as this process counted it
 }
 
@@ -63,7 +64,7 @@ func (c *Console) Instance(ctx context.Context, a Actor, id string) (InstanceVie
 		return InstanceView{}, ErrNotFound // and it is gone again
 	}
 	v := c.fleet.view(m, c.now())
-	v.Report = i.Report
+	v.Report, v.Hand = i.Report, c.handwork(i)
 	if i.Report != nil && v.LastReport != nil && digestOf(*i.Report) == m.news && len(i.Report.Phases) == len(v.LastReport.Phases) {
 		last := *v.LastReport
 		last.Phases = slices.Clone(last.Phases)

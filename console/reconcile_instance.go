@@ -204,7 +204,10 @@ func (r *reconciler) end(ctx context.Context, s subject) error {
 		})
 		return err
 	}
-	err := r.takeAway(ctx, s.Cloud, s.ID)
+	err := r.confirmOver(ctx, s)
+	if err == nil {
+		err = r.takeAway(ctx, s.Cloud, s.ID)
+	}
 	if ctx.Err() != nil {
 		return nil
 	}

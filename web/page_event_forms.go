@@ -184,6 +184,7 @@ func (s *Server) doRemoveLink(c *gin.Context) {
 // A oncePage shows a secret.
 type oncePage struct {
 	Heading, Text string
+	Kicker        string // empty: that it is shown this once
 	Copy          copyable
 	Back          string
 }

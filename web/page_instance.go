@@ -26,6 +26,7 @@ type instancePageData struct {
 	Service, Content          *streamView
 	Traffic                   *traffic
 	Commands                  []commandButton
+	Hand                      console.Handwork
 	Orders                    []orderLine
 	Machine                   []fact
 	ConfigPath                string
@@ -79,6 +80,7 @@ func (s *Server) showInstance(c *gin.Context, errors []console.FieldError, statu
 	if helps(actor) && !i.State.Over() && i.State != console.InstanceEnding {
 		page.Commands = commandsOf(i)
 	}
+	page.Hand = s.handOf(c, i)
 	page.ConfigPath = "/api/v1" + page.Path + "/config"
 	s.show(c, view{name: templates.ConsoleInstance, status: status, title: i.Title, section: sectionInstances, stream: following(i.Event), data: page})
 }

@@ -180,6 +180,8 @@ GET     /api/v1/instances/:id/orders         yyhyyhys
 GET     /api/v1/instances/:id/logs/:command  hhhfhhfs
 PATCH   /api/v1/instances/:id/pins           yyhfyhfs
 POST    /api/v1/instances/:id/discard        yyhffhfs
+POST    /api/v1/instances/:id/paste          yyhffhfs
+POST    /api/v1/instances/:id/off            yyhffhfs
 POST    /api/v1/login                        ssssssss
 GET     /api/v1/me                           yyyyyyys
 POST    /api/v1/me/password                  yyyyfffs
@@ -234,6 +236,8 @@ GET     /instances                           yyyyyyys
 GET     /instances/:id                       yyhyyhys
 POST    /instances/:id/commands              yyhfyhfs
 POST    /instances/:id/discard               yyhffhfs
+POST    /instances/:id/paste                 yyhffhfs
+POST    /instances/:id/off                   yyhffhfs
 GET     /instances/:id/logs/:command         yyhfyhfs
 GET     /people                              yffffffs
 POST    /people                              yffffffs

@@ -16,6 +16,7 @@ import (
 	"popup/cloud/container"
 	"popup/cloud/ec2"
 	"popup/cloud/local"
+	"popup/cloud/manual"
 	"popup/cloud/vm"
 	"popup/console"
 	"popup/internal/identity"
@@ -89,6 +90,7 @@ var openers = map[string]func(context.Context, place) (opened, error){
 	"vm":        openVM,
 	"container": openContainer,
 	"ec2":       openEC2,
+	"manual":    openManual,
 }
 
 func cloudNames() []string { return slices.Sorted(maps.Keys(openers)) }
@@ -163,8 +165,19 @@ func openEC2(ctx context.Context, p place) (opened, error) {
 	if err != nil {
 		return opened{}, usageError{err}
 	}
-	return opened{Cloud: c, close: func() error { return nil }}, nil
+	return opened{Cloud: c, reach: console.Reach{Anonymous: opts.Identify == nil}, close: nothing}, nil
 }
+
+func openManual(_ context.Context, p place) (opened, error) {
+	c, err := manual.Open(p.at.machines("manual"))
+	if err != nil {
+		return opened{}, err
+	}
+	return opened{Cloud: c, close: nothing}, nil
+}
+
+// nothing is to be closed.
+func nothing() error { return nil }
 
 // A sky is all clouds that a console has.
 type sky struct {

@@ -1,0 +1,24 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"popup/web/api"
+)
+
+func (s *Server) paste(c *gin.Context) (api.Paste, error) {
+	text, err := s.console.Paste(c.Request.Context(), s.actor(c), c.Param("id"))
+	return api.Paste{UserData: string(text)}, err
+}
+
+func (s *Server) confirmOff(c *gin.Context) (none, error) {
+	return none{}, s.console.ConfirmOff(c.Request.Context(), s.actor(c), c.Param("id"))
+}
+
+// handRoutes are about instances whose machines a person starts and turns off.
+var handRoutes = []route{
+	{method: http.MethodPost, path: "/api/v1/instances/:id/paste", who: signedIn, does: "the user-data that somebody is to start an instance's machine with", endpoint: answer(200, (*Server).paste)},
+	{method: http.MethodPost, path: "/api/v1/instances/:id/off", who: signedIn, does: "say that somebody turned an instance's machine off", endpoint: answer(204, (*Server).confirmOff)},
+}
