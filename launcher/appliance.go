@@ -99,9 +99,10 @@ type Appliance struct {
 
 	packagesSet   sync.Once
 	packagesReady chan struct{} // closed when a build may begin
-	stateReady    chan struct{} // closed when the state is what it is to begin with
-	restoring     sync.Mutex    // held by the one restore there is
-	state         sync.RWMutex  // held while the state is replaced, and by whoever backs it up
+	stateDisk
+	stateReady chan struct{} // closed when the state is what it is to begin with
+	restoring  sync.Mutex    // held by the one restore there is
+	state      sync.RWMutex  // held while the state is replaced, and by whoever backs it up
 
 	restarts  atomic.Int64
 	mu        sync.Mutex // guards what follows
@@ -173,7 +174,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 // the listener waits for it.
 func open(ctx context.Context, opts Options) (a *Appliance, err error) {
 	a = &Appliance{opts: opts, log: opts.Logger, at: layout{root: opts.Root}, ctx: ctx, started: time.Now().UTC(),
-		change: make(chan struct{}, 1), packagesReady: make(chan struct{}), stateReady: make(chan struct{}), prepared: make(chan struct{}), cache: front.NewCache(0)}
+		change: make(chan struct{}, 1), packagesReady: make(chan struct{}), stateDisk: stateDisk{mounted: make(chan struct{})}, stateReady: make(chan struct{}), prepared: make(chan struct{}), cache: front.NewCache(0)}
 	a.rush, a.hurry = context.WithCancel(context.WithoutCancel(ctx))
 	if err := a.at.create(); err != nil {
 		return nil, err
@@ -192,6 +193,9 @@ func open(ctx context.Context, opts Options) (a *Appliance, err error) {
 		return nil, errors.Join(err, release())
 	}
 	if a.memory, err = openMemory(a.at.journal(), opts.Plan.Instance); err != nil {
+		return nil, errors.Join(err, a.journal.Close(), release())
+	}
+	if a.volume, err = a.volumeOf(); err != nil {
 		return nil, errors.Join(err, a.journal.Close(), release())
 	}
 	if a.console, err = a.openLink(); err != nil {
@@ -253,7 +257,7 @@ func (a *Appliance) prepare() error {
 	if err := a.prepareUser(); err != nil {
 		return err
 	}
-	if err := a.settleState(); err != nil {
+	if err := a.prepareState(); err != nil {
 		return err
 	}
 	if err := a.openTrees(); err != nil {

@@ -32,7 +32,7 @@ func (a *Appliance) backup(ctx context.Context, order backupOrder) (name string,
 	}
 	a.state.RLock()
 	defer a.state.RUnlock()
-	state, err := os.OpenRoot(a.at.state())
+	state, err := a.openState()
 	if err != nil {
 		return "", fmt.Errorf("back up state: %w", err)
 	}

@@ -49,6 +49,9 @@ func (a *Appliance) prepareUser() error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("create %s: %w", dir, err)
 		}
+		if dir == a.at.state() && a.volume != nil {
+			continue // nobody writes where the disk hides it
+		}
 		if err := os.Lchown(dir, uid, gid); err != nil {
 			return fmt.Errorf("give %s to the app: %w", dir, err)
 		}

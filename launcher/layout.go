@@ -29,6 +29,9 @@ func (l layout) run() string      { return filepath.Join(l.root, "run/popup") }
 func (l layout) records() string  { return filepath.Join(l.run(), "processes") }
 func (l layout) lock() string     { return filepath.Join(l.run(), "lock") }
 
+// formatting is there while the disk for the state is formatted.
+func (l layout) formatting() string { return filepath.Join(l.lib(), "formatting") }
+
 // nextSecrets are what secrets become when a state that is tried is kept.
 func (l layout) nextSecrets() string {
 	return filepath.Join(filepath.Dir(l.secrets()), "secrets-next.json")

@@ -109,6 +109,7 @@ func (a *Appliance) powerOff() error {
 	// Time of its own: a reader who held on to the last page must not keep the machine on.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), powerOffTimeout)
 	defer cancel()
+	a.leaveState()
 	a.console.lastWord(ctx)
 	return a.opts.PowerOff(ctx)
 }

@@ -17,7 +17,8 @@ type PhaseName string
 
 // The phases of a boot. Those before the build run side by side.
 const (
-	PhaseEnrol    PhaseName = "enrol" // only with a console
+	PhaseEnrol    PhaseName = "enrol"        // only with a console
+	PhaseVolume   PhaseName = "state volume" // only where the state is on a disk of its own
 	PhaseService  PhaseName = "fetch service"
 	PhaseData     PhaseName = "fetch data"
 	PhasePackages PhaseName = "packages"
@@ -62,8 +63,11 @@ type board struct {
 // phasesOf are the phases that a boot of plan has.
 func phasesOf(plan wire.Plan) []PhaseName {
 	phases := []PhaseName{PhaseService, PhaseData, PhasePackages, PhaseBuild, PhaseStart, PhaseCheck}
+	if plan.State.Volume != nil {
+		phases = append([]PhaseName{PhaseVolume}, phases...)
+	}
 	if plan.Console != nil {
-		return append([]PhaseName{PhaseEnrol}, phases...)
+		phases = append([]PhaseName{PhaseEnrol}, phases...)
 	}
 	return phases
 }

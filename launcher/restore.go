@@ -17,7 +17,7 @@ import (
 // one and there is no state yet. An app with state is not started before: one that began
 // with nothing could not be told from one that lost everything.
 func (a *Appliance) restoreFirst(ctx context.Context) {
-	if a.awaitRestore(ctx) == nil {
+	if a.mountState(ctx) == nil && a.awaitRestore(ctx) == nil {
 		close(a.stateReady)
 	}
 }
@@ -76,7 +76,7 @@ func (a *Appliance) awaitRestore(ctx context.Context) error {
 // restoreOnce restores what order names, unless there is a state already. The key that
 // opened it is forgotten then.
 func (a *Appliance) restoreOnce(ctx context.Context, order wire.Restore) (kept bool, err error) {
-	state, err := os.OpenRoot(a.at.state())
+	state, err := a.openState()
 	if err != nil {
 		return false, fmt.Errorf("restore the state: %w", err)
 	}

@@ -113,7 +113,7 @@ func (a *Appliance) Restore(ctx context.Context, order RestoreOrder) (Backup, er
 			return Backup{}, err
 		}
 	}
-	state, err := os.OpenRoot(a.at.state())
+	state, err := a.openState()
 	if err != nil {
 		return Backup{}, fmt.Errorf("restore the state: %w", err)
 	}

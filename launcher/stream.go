@@ -192,14 +192,17 @@ func (a *Appliance) build(ctx context.Context, dir string) error {
 	return nil
 }
 
-// awaitPackages waits until what builds and checks is installed.
+// awaitPackages waits until what builds and checks is installed, and the state is there,
+// into which they may write.
 func (a *Appliance) awaitPackages(ctx context.Context) error {
-	select {
-	case <-a.packagesReady:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	for _, ready := range []<-chan struct{}{a.packagesReady, a.mounted} {
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+	return nil
 }
 
 // requireFolder says which of the manifest's folders a release lacks.

@@ -22,6 +22,12 @@ func CheckPlan(plan wire.Plan) error {
 	if plan.Manifest.Data != nil && plan.Data == nil {
 		errs = append(errs, errors.New("the manifest shows data, and the plan does not say where it comes from; add data: {url: ...}"))
 	}
+	if plan.State.Volume != nil {
+		errs = append(errs, plan.State.Volume.Check())
+		if plan.Manifest.State == nil {
+			errs = append(errs, errors.New("the plan has the state on a volume, and the app keeps none; take state.volume out"))
+		}
+	}
 	if plan.Console != nil {
 		errs = append(errs, plan.Console.Check())
 		if plan.Instance != "" {

@@ -28,6 +28,9 @@ func TestCheckPlan(t *testing.T) {
 		"a folder":          {func(p *wire.Plan) { p.Service = wire.Source{Kind: apps.SourceFolder, URL: "/srv/board"} }, ""},
 		"a console":         {func(p *wire.Plan) { p.Console = &wire.Console{URL: "https://me:hush@example.org"} }, "console.url has a password"},
 		"an identity":       {func(p *wire.Plan) { p.Console = &wire.Console{URL: "https://c.example.org", Identity: "tpm"} }, "console.identity is"},
+		"a volume":          {func(p *wire.Plan) { p.State.Volume, p.Manifest.State = &wire.Volume{ID: "vol-0123"}, &apps.State{} }, ""},
+		"a volume's words":  {func(p *wire.Plan) { p.State.Volume, p.Manifest.State = &wire.Volume{ID: "../x"}, &apps.State{} }, "state.volume.id is no volume's"},
+		"a volume for none": {func(p *wire.Plan) { p.State.Volume, p.Manifest.State = &wire.Volume{ID: "vol-0123"}, nil }, "the app keeps none; take state.volume out"},
 		"an instance's id":  {func(p *wire.Plan) { p.Console, p.Instance = &wire.Console{URL: "https://c.example.org"}, "fair 7" }, "an instance's id has"},
 		"what is told later": {func(p *wire.Plan) {
 			p.Manifest.Env = map[string]apps.EnvVar{"TITLE": {Required: true}}

@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -15,35 +14,6 @@ import (
 	"popup/internal/machine"
 	"popup/internal/wire"
 )
-
-// inOwnNetwork runs the test again in a network of its own, with addresses on its
-// loopback. True: this is it.
-func inOwnNetwork(t *testing.T, addresses ...string) bool {
-	t.Helper()
-	const insideEnv = "POPUP_TEST_INSIDE"
-	if os.Getenv(insideEnv) == t.Name() {
-		for _, argv := range append([][]string{{"link", "set", "lo", "up"}}, addressAdds(addresses)...) {
-			if out, err := exec.CommandContext(t.Context(), "ip", argv...).CombinedOutput(); err != nil {
-				t.Fatalf("ip %s: %v: %s", argv, err, out)
-			}
-		}
-		return true
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Env = append(os.Environ(), insideEnv+"="+t.Name(), programEnv+"="+program)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
-		t.Fatalf("in a network of its own: %v\n%s", err, out)
-	}
-	return false
-}
-
-func addressAdds(addresses []string) (argvs [][]string) {
-	for _, a := range addresses {
-		argvs = append(argvs, []string{"address", "add", a, "dev", "lo"})
-	}
-	return argvs
-}
 
 // prober is the toy that says whether it reaches the instance metadata.
 func prober() map[string]string {
@@ -68,9 +38,11 @@ func TestProvesWhatMachineItIs(t *testing.T) {
 		t.Log("a network of its own takes root; TestEnrolsWithProof of the launcher needs none")
 		return
 	}
-	if !inOwnNetwork(t, "169.254.169.254/32") {
+	if !inside(t, syscall.CLONE_NEWNET) {
 		return
 	}
+	run(t, "ip", "link", "set", "lo", "up")
+	run(t, "ip", "address", "add", "169.254.169.254/32", "dev", "lo")
 	const machineID = "i-0123456789abcdef0"
 	signer, err := machine.NewIdentitySigner(time.Now())
 	if err != nil {

@@ -56,11 +56,19 @@ type Volume struct {
 // mountFlags: an app must gain nothing by what it writes there.
 const mountFlags = unix.MS_NODEV | unix.MS_NOSUID | unix.MS_NOATIME
 
+// Allowed says whether this process may mount anything.
+func (v Volume) Allowed() error {
+	if os.Geteuid() != 0 {
+		return v.refuse("only root may mount a disk", "start popup with sudo, or take state.volume out of the plan")
+	}
+	return nil
+}
+
 // Mount mounts the volume, unless it is. The error is an *Error, or ctx's. It is done
 // again after any of them, and after a kill at any moment, and nothing is lost.
 func (v Volume) Mount(ctx context.Context) error {
-	if os.Geteuid() != 0 {
-		return v.refuse("only root may mount a disk", "start popup with sudo, or take state.volume out of the plan")
+	if err := v.Allowed(); err != nil {
+		return err
 	}
 	at, err := filepath.EvalSymlinks(v.At) // as the kernel tells what is mounted
 	if err != nil {
