@@ -36,10 +36,10 @@ import (
 
 // Options are what a cloud is opened with.
 type Options struct {
-	Dir   string // where the machines are; it is made
-	Mode  os.FileMode
-	Popup string // the popup program; empty: the one that runs
-	Host  string // the address of this machine that machines are reached at; empty: 127.0.0.1
+	Dir   string      // where the machines are; it is made
+	Mode  os.FileMode // of Dir, and of the folders of machines; 0: 0700
+	Popup string      // the popup program; empty: the one that runs
+	Host  string      // the address of this machine that machines are reached at; empty: 127.0.0.1
 	// Grace is how long a program that is told to end by TERM has until it is killed; 0:
 	// it is killed at once.
 	Grace time.Duration

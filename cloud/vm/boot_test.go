@@ -14,12 +14,47 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"popup/cloud/cloudtest"
 	"popup/console"
 	"popup/internal/process"
 	"popup/internal/wire"
 )
+
+// patience bounds every wait of these tests: a processor may be emulated.
+const patience = 15 * time.Minute
+
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	tick, deadline := time.NewTicker(50*time.Millisecond), time.Now().Add(patience)
+	defer tick.Stop()
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", patience, what)
+		}
+		<-tick.C
+	}
+}
+
+func (s *site) awaitState(instance string, state console.MachineState, detail string) console.Machine {
+	s.t.Helper()
+	var m console.Machine
+	eventually(s.t, fmt.Sprintf("%s is %s, %q", instance, state, detail), func() bool {
+		m = s.machineOf(instance)
+		return m.State == state && strings.Contains(m.Detail, detail)
+	})
+	return m
+}
+
+func (s *site) launch(l console.Launch) console.Machine {
+	s.t.Helper()
+	m, err := s.Launch(s.t.Context(), l)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return m
+}
 
 func TestVMContract(t *testing.T) {
 	cloudtest.Run(t, func(t *testing.T) cloudtest.World {

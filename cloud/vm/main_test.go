@@ -3,7 +3,6 @@ package vm
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -29,21 +28,6 @@ func TestMain(m *testing.M) {
 		}
 	}
 	os.Exit(m.Run())
-}
-
-// patience bounds every wait of these tests: a processor may be emulated.
-const patience = 15 * time.Minute
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	tick, deadline := time.NewTicker(50*time.Millisecond), time.Now().Add(patience)
-	defer tick.Stop()
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s", patience, what)
-		}
-		<-tick.C
-	}
 }
 
 // A site is a folder with virtual machines.
@@ -157,25 +141,6 @@ func (s *site) machineOf(instance string) console.Machine {
 	return console.Machine{}
 }
 
-func (s *site) awaitState(instance string, state console.MachineState, detail string) console.Machine {
-	s.t.Helper()
-	var m console.Machine
-	eventually(s.t, fmt.Sprintf("%s is %s, %q", instance, state, detail), func() bool {
-		m = s.machineOf(instance)
-		return m.State == state && strings.Contains(m.Detail, detail)
-	})
-	return m
-}
-
-func (s *site) launch(l console.Launch) console.Machine {
-	s.t.Helper()
-	m, err := s.Launch(s.t.Context(), l)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return m
-}
-
 // ask asks for a machine whose user-data also does what lines say, before all else.
 func ask(t *testing.T, instance string, lines ...string) console.Launch {
 	t.Helper()
@@ -207,9 +172,4 @@ func get(address string) string {
 	defer func() { _ = resp.Body.Close() }() // only read
 	text, _ := io.ReadAll(resp.Body)         // what came is looked at
 	return string(text)
-}
-
-func await(t *testing.T, address, text string) {
-	t.Helper()
-	eventually(t, fmt.Sprintf("%s answers with %q", address, text), func() bool { return strings.Contains(get(address), text) })
 }
