@@ -80,6 +80,7 @@ type Appliance struct {
 	ctx       context.Context // ends when the appliance is told to stop
 	rush      context.Context // ends when a stop is to wait for nothing more
 	hurry     func()          // ends rush
+	giveUp    func(error)     // ends a bake that does not come on; nil: an app is served, and nothing is given up
 
 	prepared chan struct{} // closed when the trees below are open
 
@@ -116,6 +117,7 @@ type Appliance struct {
 	drained   bool // a command of the console's did, until popup is started again
 	end       *EndStatus
 	ended     bool // the end has come and everything it asks for was done
+	baked     *wire.Baked
 	notes     []string
 }
 

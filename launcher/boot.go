@@ -23,8 +23,11 @@ const (
 )
 
 // boot goes from nothing, or from what an earlier start left, to a served app.
-// It only gives up when ctx ends.
+// It only gives up when ctx ends, and where an image is baked.
 func (a *Appliance) boot(ctx context.Context) error {
+	if a.opts.Plan.Bake {
+		return errBakes
+	}
 	a.jobs.Go(func() { a.restoreFirst(ctx) })
 	p, err := a.install(ctx)
 	if err != nil {
@@ -194,7 +197,7 @@ func (a *Appliance) sources() string {
 func (a *Appliance) packagesOnce() { a.packagesSet.Do(func() { close(a.packagesReady) }) }
 
 // retry runs step until it succeeds, showing each failure on phase, and on s where
-// that is a stream's. It returns only nil or ctx's error.
+// that is a stream's. It returns only nil or ctx's error; a bake gives up.
 func (a *Appliance) retry(ctx context.Context, phase PhaseName, s *stream, step func() error) error {
 	backoff, plan := a.backoff(phase, 0), func(time.Time) {}
 	if s != nil {
@@ -209,6 +212,11 @@ func (a *Appliance) retry(ctx context.Context, phase PhaseName, s *stream, step 
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if a.giveUp != nil && failed >= bakeTries {
+			a.board.failed(phase, err, 0)
+			a.giveUp(err)
+			return err
 		}
 		wait := backoff.Wait(failed, err)
 		plan(time.Now().Add(wait))

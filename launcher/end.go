@@ -15,8 +15,11 @@ import (
 const writesTimeout = time.Minute
 
 // watchEnd asks again and again how far the end has come and does what that asks
-// for. It returns when the instance is over, or when ctx ends.
+// for. It returns when the instance is over, or baked, or when ctx ends.
 func (a *Appliance) watchEnd(ctx context.Context) error {
+	if a.opts.Plan.Bake {
+		return a.bake(ctx)
+	}
 	if a.opts.Plan.End == nil && a.console == nil {
 		<-ctx.Done()
 		return nil

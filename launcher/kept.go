@@ -102,8 +102,10 @@ func (k *kept) update(change func(*consoleFacts)) error {
 	if err != nil {
 		return fmt.Errorf("keep what the console told: %w", err)
 	}
-	if err := atomicfile.Write(k.path, append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("keep what the console told: %w", err)
+	if k.path != "" { // else it is not to be on the disk any more
+		if err := atomicfile.Write(k.path, append(text, '\n'), 0o600); err != nil {
+			return fmt.Errorf("keep what the console told: %w", err)
+		}
 	}
 	k.now = next
 	return nil

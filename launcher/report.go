@@ -141,7 +141,7 @@ func (l *link) makeReport(seq uint64) (body []byte, results []wire.Result, err e
 		r := reportOf(status, limit)
 		r.Version, r.Seq, r.Numbers = wire.TalkVersion, seq, l.app.numbers(status)
 		k := l.kept.get()
-		r.Generation = k.wanted().Generation
+		r.Generation, r.Baked = k.wanted().Generation, l.app.bakedNow()
 		l.mu.Lock()
 		r.Unmet = clip(l.unmet, limit)
 		l.mu.Unlock()

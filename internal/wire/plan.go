@@ -35,7 +35,7 @@ type Plan struct {
 	// out of user-data and fetched after enrolment.
 	Settings map[string]string `yaml:"settings,omitempty" json:"settings,omitempty"`
 	// Bake has the instance fetch, install and build, and then turn the machine off as one
-	// that an image is made of. It serves nothing and enrols nowhere.
+	// that an image is made of. It serves nothing, and tells its console what came of it.
 	Bake bool `yaml:"bake,omitempty" json:"bake,omitempty"`
 }
 

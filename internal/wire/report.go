@@ -31,6 +31,7 @@ type Report struct {
 	Service  *Stream  `json:"service,omitempty"`
 	Data     *Stream  `json:"data,omitempty"`
 	End      *Ending  `json:"end,omitempty"`
+	Baked    *Baked   `json:"baked,omitempty"` // of a plan to bake: what came of it, once it is told
 	Numbers  Numbers  `json:"numbers"`
 	Results  []Result `json:"results,omitempty"` // told until a report with them was answered
 	Notes    []string `json:"notes,omitempty"`   // what works less well than it should
@@ -78,6 +79,14 @@ type Ending struct {
 	Reason  string    `json:"reason,omitempty"`
 	Detail  string    `json:"detail,omitempty"`
 	Archive string    `json:"archive,omitempty"` // the name of the final backup
+}
+
+// Baked says what came of a bake. A machine without a Failure has nothing of its own left
+// on it, and is turned off.
+type Baked struct {
+	Release  string `json:"release,omitempty"`
+	Revision string `json:"revision,omitempty"`
+	Failure  string `json:"failure,omitempty"` // why nothing may be made of it: a sentence
 }
 
 // Numbers count from the report's Since on, so that a lost report loses none.
