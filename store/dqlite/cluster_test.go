@@ -4,7 +4,9 @@ package dqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -20,6 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	storetest.Child(reopen)
+	beNode()
 	os.Exit(m.Run())
 }
 
@@ -151,12 +154,29 @@ func TestContractOnThree(t *testing.T) {
 
 // reopen opens the only node of a folder, at the address that it was made with.
 func reopen(ctx context.Context, dir string) (console.Store, error) {
-	file := filepath.Join(dir, "options")
-	text, err := os.ReadFile(file)
+	file := filepath.Join(dir, "address")
+	address, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		address = []byte(l.Addr().String())
+		if err := errors.Join(l.Close(), os.WriteFile(file, address, 0o600)); err != nil {
+			return nil, err
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	c, err := Grow(ctx, Options{Dir: filepath.Join(dir, "cluster"), Address: string(address)}, filepath.Join(dir, "none"))
 	if err != nil {
 		return nil, err
 	}
-	parts := strings.Split(string(text), "|")
-	return Open(ctx, Options{Dir: filepath.Join(dir, "node"), Address: parts[0],
-		Identity: Identity{[]byte(parts[1]), []byte(parts[2]), []byte(parts[3])}})
+	return c, nil
+}
+
+// TestKill: what was acknowledged is there, though the only node was killed.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	storetest.RunDurable(t, reopen)
 }

@@ -35,7 +35,21 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []sqldriver.N
 }
 
 func (c *conn) QueryContext(ctx context.Context, query string, args []sqldriver.NamedValue) (sqldriver.Rows, error) {
-	return afterCheckpoint(ctx, func() (sqldriver.Rows, error) { return c.Conn.QueryContext(ctx, query, args) })
+	return afterCheckpoint(ctx, func() (sqldriver.Rows, error) {
+		rows, err := c.Conn.QueryContext(ctx, query, args)
+		if isGarbled(query, err) {
+			err = errors.Join(sqldriver.ErrBadConn, err)
+		}
+		return rows, err
+	})
+}
+
+// isGarbled says whether an error tells of a leader that was lost in the middle of a
+// query: it is written behind the names of the columns, and then the first of them is read
+// as what happened.
+func isGarbled(query string, err error) bool {
+	var e driver.Error
+	return errors.As(err, &e) && e.Message != "" && strings.HasPrefix(query, "SELECT "+e.Message)
 }
 
 func afterCheckpoint[T any](ctx context.Context, say func() (T, error)) (T, error) {

@@ -96,16 +96,3 @@ func sign(template, parent *x509.Certificate, key, by *ecdsa.PrivateKey) (cert, 
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), nil
 }
-
-// keyPair is what TLS is made of.
-func (i Identity) keyPair() (tls.Certificate, *x509.CertPool, error) {
-	pair, err := tls.X509KeyPair(i.Certificate, i.Key)
-	if err != nil {
-		return pair, nil, fmt.Errorf("read this node's certificate: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(i.Authority) {
-		return pair, nil, errors.New("read the cluster's authority: it is no certificate")
-	}
-	return pair, pool, nil
-}

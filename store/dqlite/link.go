@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -194,4 +195,17 @@ func endEarly(conn net.Conn) {
 			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadTime.Milliseconds())) //nolint:errcheck // as above
 		})
 	}
+}
+
+// keyPair is what TLS is made of.
+func (i Identity) keyPair() (tls.Certificate, *x509.CertPool, error) {
+	pair, err := tls.X509KeyPair(i.Certificate, i.Key)
+	if err != nil {
+		return pair, nil, fmt.Errorf("read this node's certificate: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(i.Authority) {
+		return pair, nil, errors.New("read the cluster's authority: it is no certificate")
+	}
+	return pair, pool, nil
 }

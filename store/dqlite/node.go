@@ -90,7 +90,7 @@ func (n *node) store(ctx context.Context, name string, closed func() error) (*st
 	d, err := driver.New(n.nodes(), driver.WithDialFunc(n.link.ask), driver.WithLogFunc(logTo(n.log)),
 		// The store tries again itself, and knows for how long.
 		driver.WithConnectionBackoffFactor(20*time.Millisecond), driver.WithConnectionBackoffCap(200*time.Millisecond), driver.WithRetryLimit(1),
-		driver.WithAttemptTimeout(deadTime))
+		driver.WithAttemptTimeout(askTime)) // a node that starts takes connections, and says nothing yet
 	if err != nil {
 		return nil, err
 	}
