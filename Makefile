@@ -12,7 +12,12 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULN := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
-.PHONY: help build run test check e2e torture bench bench-sync sim-sync bench-console fuzz golden vuln tools-run tools-browser tools-test tools-vm clean
+# What is linked with dqlite: a console's store on several machines.
+DQLITE := $(CACHE)/dqlite
+WITH_DQLITE := CGO_ENABLED=1 CGO_CFLAGS="-I$(DQLITE)/include" CGO_LDFLAGS="-L$(DQLITE)/lib -ldqlite -l:libuv_a.a -llz4 -lsqlite3 -lm -ldl"
+TAGS := -tags dqlite,nosqlite3
+
+.PHONY: help build release run test check e2e torture bench bench-sync sim-sync bench-console fuzz golden vuln tools-run tools-browser tools-test tools-vm tools-dqlite clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,16 +25,22 @@ help: ## what there is
 build: ## bin/popup, static, pure Go
 	$(GO) build -trimpath -ldflags '-s -w' -o bin/popup ./cmd/popup
 
+release: tools-dqlite ## bin/popup, static, with dqlite, which keeps a console on several machines: VERSION=…
+	$(WITH_DQLITE) $(GO) build -trimpath $(TAGS),netgo,osusergo -ldflags '-s -w -X main.version=$(or $(VERSION),dev) -linkmode external -extldflags "-static"' -o $(or $(BIN),bin/popup) ./cmd/popup
+
 run: build tools-run ## start a console; open the claim link it prints: make run LISTEN=HOST:PORT DATA=DIR
 	./bin/popup console --listen $(or $(LISTEN),127.0.0.1:8080) $(if $(DATA),--data-dir $(DATA))
 
-test: tools-test ## everything but the virtual machines
+test: tools-test tools-dqlite ## everything but the virtual machines
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 30m ./...
+	$(WITH_DQLITE) $(GO) test -race -shuffle=on -timeout 10m $(TAGS) ./store/dqlite
 
-check: ## format, vet, staticcheck, golangci-lint (errcheck), the import table
+check: tools-dqlite ## format, vet, staticcheck, golangci-lint (errcheck), the import table
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./... && $(GO) vet -tags vm,browser ./...
+	$(WITH_DQLITE) $(GO) vet $(TAGS) ./store/dqlite
 	$(GO) run $(STATICCHECK) ./...
+	$(WITH_DQLITE) $(GO) run $(STATICCHECK) $(TAGS) ./store/dqlite
 	$(GO) run $(GOLANGCI) run ./...
 	$(GO) test ./internal/archtest
 
@@ -81,6 +92,9 @@ tools-test:
 	  shellcheck:shellcheck busybox:busybox curl:curl wget:wget ip:iproute2 nft:nftables \
 	  mmdebstrap:mmdebstrap mke2fs:e2fsprogs zstd:zstd dpkg-scanpackages:dpkg-dev
 	@test -x $(CACHE)/bin/versitygw || GOBIN=$(CACHE)/bin $(GO) install -trimpath $(VERSITYGW)
+
+tools-dqlite:
+	@scripts/dqlite $(DQLITE)
 
 tools-vm: tools-test
 	@scripts/need qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils
