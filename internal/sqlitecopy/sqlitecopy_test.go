@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -112,7 +111,7 @@ func startWriter(t *testing.T, path, journal string) writer {
 		}
 	})
 	w := writer{func() int { return <-numbers }}
-	for deadline := time.Now().Add(30 * time.Second); w.said() < 200; {
+	for deadline := time.Now().Add(time.Minute); w.said() < 50; {
 		if time.Now().After(deadline) {
 			t.Fatalf("the writer wrote %d", w.said())
 		}
@@ -132,15 +131,35 @@ func copied(t *testing.T, path string) (content []byte, said string, memory int6
 	cmd.ExtraFiles, cmd.Env, cmd.Stderr = []*os.File{w}, []string{"TMPDIR=" + temp}, &complaint
 	check(t, cmd.Start())
 	check(t, w.Close())
+	begin := make([]byte, 8)
+	n, _ := io.ReadFull(r, begin) // it may say nothing
+	if n > 0 {
+		memory = peak(t, cmd.Process.Pid)
+	}
 	content, err = io.ReadAll(r)
 	check(t, errors.Join(err, r.Close()))
+	content = append(begin[:n], content...)
 	if err := cmd.Wait(); err != nil && complaint.Len() == 0 {
 		t.Errorf("it says nothing: %v", err)
 	}
 	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
 		t.Errorf("it leaves %v, %v", left, err)
 	}
-	return content, complaint.String(), cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+	return content, complaint.String(), memory
+}
+
+// peak is the most memory that a process had so far, in KiB. That of a process that has
+// ended counts what its parent had.
+func peak(t *testing.T, pid int) (most int64) {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	check(t, err)
+	for line := range strings.Lines(string(status)) {
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &most); err == nil {
+			return most
+		}
+	}
+	return 0 // it has ended
 }
 
 // unframed is the copy alone.
@@ -177,7 +196,7 @@ func TestCopyUnderWrites(t *testing.T) {
 		t.Run(journal, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "a b?#%41é.db")
 			w := startWriter(t, path, journal)
-			for range 5 {
+			for range 3 {
 				before := w.said()
 				content, said, memory := copied(t, path)
 				if said != "" {
@@ -207,7 +226,7 @@ func TestCopyInLittleMemory(t *testing.T) {
 		t.Errorf("it says %q", said)
 	}
 	t.Logf("%d MiB, in %d MiB of memory", len(content)>>20, memory>>10)
-	if memory>>10 > 64 {
+	if memory>>10 > 64 || memory == 0 {
 		t.Errorf("a copy of %d MiB took %d MiB of memory", len(content)>>20, memory>>10)
 	}
 }

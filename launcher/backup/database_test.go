@@ -18,6 +18,7 @@ func TestDatabaseIsCopied(t *testing.T) {
 	state := openRoot(t, t.TempDir())
 	for name, content := range map[string]string{
 		"a.db": database, "a.db-wal": "newer pages", "a.db-shm": "locks", "b.db-journal": "of no database", "b.txt": "words", "c.db": database,
+		"a.db-2": database,
 	} {
 		write(t, state, name, content)
 	}
@@ -25,7 +26,13 @@ func TestDatabaseIsCopied(t *testing.T) {
 	asked := []string{}
 	copier := func(_ context.Context, name string, use func(int64, io.Reader) error) error {
 		asked = append(asked, name)
-		write(t, state, "a.db-journal", "it came meanwhile")
+		switch name {
+		case "a.db":
+			write(t, state, "a.db-journal", "it came meanwhile")
+			check(t, state.Remove("a.db-wal"))
+		case "a.db-2":
+			write(t, state, "a.db-wal", "it came back meanwhile")
+		}
 		return use(6, strings.NewReader("copied"))
 	}
 	var packed bytes.Buffer
@@ -38,7 +45,7 @@ func TestDatabaseIsCopied(t *testing.T) {
 	for _, e := range m.Entries {
 		got = append(got, string(e.Path))
 	}
-	if text := strings.Join(got, " "); text != "a.db b.db-journal b.txt c.db c.db-wal" || len(m.Notes) > 0 || strings.Join(asked, " ") != "a.db c.db" {
+	if text := strings.Join(got, " "); text != "a.db a.db-2 b.db-journal b.txt c.db c.db-wal" || len(m.Notes) > 0 || strings.Join(asked, " ") != "a.db a.db-2 c.db" {
 		t.Errorf("it holds %s, notes %v, and %v were asked for", text, m.Notes, asked)
 	}
 	if content, err := target.ReadFile("a.db"); err != nil || string(content) != "copied" || !m.Entries[0].Database || m.Entries[0].Changed {
