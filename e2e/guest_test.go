@@ -67,8 +67,8 @@ func evidence(t *testing.T) string {
 	return dir
 }
 
-// console opens the file of a machine's console, and logs its end when the test failed.
-func console(t *testing.T, dir string) io.Writer {
+// consoleLog opens the file of a machine's console, and logs its end when the test failed.
+func consoleLog(t *testing.T, dir string) io.Writer {
 	t.Helper()
 	file, err := os.Create(filepath.Join(dir, "console.log"))
 	if err != nil {
@@ -115,7 +115,7 @@ func launch(t *testing.T, name string, link *machine.Link, s *site, userData []b
 	img := image(t)
 	started := time.Now()
 	c, err := machine.StartContainer(t.Context(), machine.ContainerConfig{
-		Image: img, Name: name, Link: link, UserData: userData, Files: files, Dir: t.TempDir(), Console: console(t, dir),
+		Image: img, Name: name, Link: link, UserData: userData, Files: files, Dir: t.TempDir(), Console: consoleLog(t, dir),
 	})
 	if err != nil {
 		t.Fatal(err)

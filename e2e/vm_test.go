@@ -23,7 +23,7 @@ const vmLoad = 500 * time.Millisecond
 func launchVM(t *testing.T, cfg machine.VMConfig) (*machine.VM, string) {
 	t.Helper()
 	dir := evidence(t)
-	cfg.Image, cfg.Forward, cfg.Dir, cfg.Console = image(t), []int{80}, t.TempDir(), console(t, dir)
+	cfg.Image, cfg.Forward, cfg.Dir, cfg.Console = image(t), []int{80}, t.TempDir(), consoleLog(t, dir)
 	v, err := machine.StartVM(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,265 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"popup/console"
+	"popup/internal/testutil"
+	"popup/web/api"
+	"popup/web/client"
+)
+
+// A desk is a popup console that runs, and whoever owns it.
+type desk struct {
+	t    *testing.T
+	dir  string
+	args []string
+	log  *testutil.Buffer
+	cmd  *exec.Cmd
+	*client.Client
+}
+
+// newDesk starts a console with a cloud, and claims it. What it offers is the site's app.
+func newDesk(t *testing.T, s *site, cloud string) *desk {
+	t.Helper()
+	offered := t.TempDir()
+	noError(t, os.Mkdir(filepath.Join(offered, "qa-board"), 0o755))
+	manifest, err := os.ReadFile(filepath.Join(s.service.Dir, "app.yaml"))
+	noError(t, err)
+	noError(t, os.WriteFile(filepath.Join(offered, "qa-board/app.yaml"), manifest, 0o644))
+	// A socket's path is short, and a test's folder is not.
+	dir, err := os.MkdirTemp("", "popup-desk-")
+	noError(t, err)
+	d := &desk{t: t, dir: dir, log: &testutil.Buffer{}, args: []string{"console", "--data-dir", dir, "--listen", freeAddress(t), "--cloud", cloud,
+		"--catalogue", offered, "--guest-package", "php-fpm", "--guest-images", filepath.Join(testutil.RepositoryRoot(t), ".cache", "machine")}}
+	t.Cleanup(d.leave)
+	d.claim(d.start())
+	return d
+}
+
+// freeAddress is one of this machine that a console has again after it was killed.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	noError(t, err)
+	noError(t, listener.Close())
+	return listener.Addr().String()
+}
+
+// start starts the console, and returns its claim link where nobody owns it yet.
+func (d *desk) start() (claim string) {
+	d.t.Helper()
+	d.cmd = exec.Command(program, d.args...)
+	d.cmd.Env = testutil.GitEnv()
+	d.cmd.Stderr = d.log
+	out, err := d.cmd.StdoutPipe()
+	noError(d.t, err)
+	noError(d.t, d.cmd.Start())
+	lines := make(chan string, 8)
+	go func() {
+		defer close(lines)
+		for in := bufio.NewScanner(out); in.Scan(); {
+			lines <- in.Text()
+		}
+	}()
+	for late := time.After(2 * time.Minute); ; {
+		select {
+		case line, open := <-lines:
+			if !open {
+				d.t.Fatalf("the console ended: %s", d.log)
+			}
+			if link, is := strings.CutPrefix(line, "claim: "); is {
+				return link
+			}
+			if d.Client != nil && strings.HasPrefix(line, "listening on ") {
+				return ""
+			}
+		case <-late:
+			d.t.Fatalf("the console does not say where it is: %s", d.log)
+		}
+	}
+}
+
+// kill ends the console without a word.
+func (d *desk) kill() {
+	_ = d.cmd.Process.Kill() // it may have ended
+	_ = d.cmd.Wait()
+}
+
+// leave ends what the test left behind: where it failed, machines may be there.
+func (d *desk) leave() {
+	d.kill()
+	if d.t.Failed() {
+		d.t.Logf("the console said:\n%s", d.log)
+	}
+	for pid, line := range processesOf(d.t, d.dir) {
+		if process, err := os.FindProcess(pid); err == nil {
+			d.t.Errorf("left behind is process %d: %s", pid, line)
+			_ = process.Kill()
+		}
+	}
+	if d.Client != nil {
+		d.Close()
+	}
+	noError(d.t, os.RemoveAll(d.dir))
+}
+
+// processesOf are the command lines of processes that name a folder, by their numbers.
+func processesOf(t *testing.T, dir string) map[int]string {
+	t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	noError(t, err)
+	found := map[int]string{}
+	for _, path := range lines {
+		text, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(text, []byte(dir)) {
+			continue // most are others', and some end meanwhile
+		}
+		var pid int
+		if _, err := fmt.Sscanf(path, "/proc/%d/", &pid); err == nil {
+			found[pid] = strings.ReplaceAll(string(text), "\x00", " ")
+		}
+	}
+	return found
+}
+
+var formToken = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
+
+// claim makes the owner by the link, as a browser does, and signs in.
+func (d *desk) claim(link string) {
+	d.t.Helper()
+	jar, err := cookiejar.New(nil)
+	noError(d.t, err)
+	browser := &http.Client{Jar: jar}
+	defer browser.CloseIdleConnections()
+	resp, err := browser.Get(link)
+	noError(d.t, err)
+	form, err := io.ReadAll(resp.Body)
+	noError(d.t, errors.Join(err, resp.Body.Close()))
+	token := formToken.FindSubmatch(form)
+	if token == nil {
+		d.t.Fatalf("the claim link is answered %s:\n%s", resp.Status, form)
+	}
+	who := api.Login{Name: "olga", Password: "correct horse battery", Title: "e2e"}
+	resp, err = browser.PostForm(link, url.Values{"csrf": {string(token[1])}, "name": {who.Name}, "password": {who.Password}})
+	noError(d.t, err)
+	noError(d.t, resp.Body.Close())
+	at := client.Login{URL: "http://" + d.args[4]}
+	anonymous, err := client.New(at)
+	noError(d.t, err)
+	defer anonymous.Close()
+	added, err := anonymous.Login(d.t.Context(), who)
+	noError(d.t, err)
+	at.Token = added.Secret
+	d.Client, err = client.New(at)
+	noError(d.t, err)
+}
+
+// launch launches the app until a moment, a whole minute, and waits until it is live.
+func (d *desk) launch(cloud string, until time.Time, within time.Duration) (event string, i api.Instance) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), within)
+	defer cancel()
+	o, err := d.Launch(ctx, console.LaunchRequest{
+		Event: console.EventRequest{Name: "fair", End: until.UTC().Format("2006-01-02T15:04")},
+		Apps:  []console.AppRequest{{App: "qa-board"}}, Cloud: cloud,
+	}, "once")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	o, err = d.Follow(ctx, o, func(seen api.Instance) { i = seen; d.t.Logf("%s is %s: %s", seen.ID, seen.State, seen.Address) })
+	if err != nil {
+		d.t.Fatalf("%v: %+v", err, i)
+	}
+	return o.Event, i
+}
+
+// A guestCloud is a cloud of this machine.
+type guestCloud struct {
+	name        string
+	host, guest string        // where what machines fetch is served here, and what they call that
+	boot        time.Duration // how long one may take until its app is live
+	// alone has the event end while there is no console. It takes the ten minutes more
+	// that an end has which could not be asked about.
+	alone bool
+}
+
+// lives is the whole product with nothing rented: a console launches an app into a cloud
+// of this machine; the machine enrols, serves, loses the console, gets new data, and ends;
+// the console comes back, and its receipt names nothing left behind.
+func (c guestCloud) lives(t *testing.T) {
+	days := testutil.Days(t, 2)
+	s := newSite(t, c.host, c.guest)
+	// What a catalogue offers names its sources, and here as machines see them.
+	s.commitApp("qa-board", "@every 5m", "@every 1m", "source: folder\n  url: sample", "repository: "+s.dataURL(),
+		"license: Apache-2.0\n", "license: Apache-2.0\nservice:\n  repository: "+s.serviceURL()+"\n")
+	s.data.CommitDay(days[0])
+	d := newDesk(t, s, c.name)
+
+	began := time.Now()
+	until := began.Add(c.boot + time.Minute).Truncate(time.Minute).Add(time.Minute)
+	event, i := d.launch(c.name, until, c.boot)
+	t.Logf("from launch to live: %v", time.Since(began).Round(time.Second))
+	page(t, i.Address, boardOf(t, days[0]), time.Minute)
+	d.kill()
+	s.data.CommitDay(days[1]) // nobody needs a console for that
+	page(t, i.Address, boardOf(t, days[1]), 3*time.Minute)
+	if c.alone {
+		const grace = 10 * time.Minute
+		eventually(t, time.Until(until)+grace+3*time.Minute, "turns itself off", func() error {
+			if left := processesOf(t, d.dir); len(left) > 0 {
+				return fmt.Errorf("there still are %v", left)
+			}
+			return nil
+		})
+		t.Logf("off %v after its end", time.Since(until).Round(time.Second))
+	}
+	d.start()
+	if !c.alone {
+		_, err := d.EndEvent(t.Context(), event, "fair")
+		noError(t, err)
+	}
+	eventually(t, 5*time.Minute, "is archived", func() error {
+		e, err := d.Event(t.Context(), event)
+		if err == nil && e.State != "archived" {
+			err = fmt.Errorf("it is %s: %s", e.State, e.Stuck)
+		}
+		return err
+	})
+	receipt, err := d.Receipt(t.Context(), event)
+	noError(t, err)
+	t.Logf("receipt: %+v", receipt)
+	if len(receipt.Instances) != 1 || !receipt.Instances[0].Gone || receipt.Instances[0].Instance != i.ID {
+		t.Errorf("of %s the receipt says %+v", i.ID, receipt.Instances)
+	}
+	for _, thing := range receipt.Things {
+		if !thing.Gone {
+			t.Errorf("left behind is %+v", thing)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(d.dir, c.name, i.ID+"*")); err != nil || len(left) > 0 {
+		t.Errorf("on the disk is left %q, %v", left, err)
+	}
+}
+
+// TestContainerCloud is that with real systemd and cloud-init, in namespaces.
+func TestContainerCloud(t *testing.T) {
+	image(t)
+	guestCloud{name: "container", host: "0.0.0.0", guest: "popup-console", boot: 2 * time.Minute}.lives(t)
+}
