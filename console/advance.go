@@ -160,7 +160,15 @@ func (c *Console) settle(tx Tx, e *Event) error {
 		}
 	}
 	for _, o := range operations {
-		if o.settle(all, c.now()) {
+		done := false
+		if o.Verb == verbBake {
+			var bad error
+			done, bad = o.settleBake(tx, *e, c.now())
+			err = errors.Join(err, bad)
+		} else {
+			done = o.settle(all, c.now())
+		}
+		if done {
 			err = errors.Join(err, put(tx, o))
 		}
 	}

@@ -171,6 +171,7 @@ type Image struct {
 	ID    string
 	Tags  map[string]string
 	Baked time.Time
+	Ready bool // it is complete, and can be launched
 }
 
 // A Pricer is a Cloud that costs money.

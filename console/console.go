@@ -31,6 +31,8 @@ type Options struct {
 	Archives  *Archives     // the vault; nil: no backup is kept here
 	// PurgeAfter is how long archives are kept once an event is archived; 0: 30 days.
 	PurgeAfter time.Duration
+	// KeepImages is how long an image that was baked is kept; 0: 30 days.
+	KeepImages time.Duration
 	// Reach is how the machines of each cloud reach this console, by the cloud's name.
 	Reach   map[string]Reach
 	URL     string          // at which instances and browsers reach this console, without a / at its end
@@ -69,6 +71,9 @@ func New(ctx context.Context, opts Options) (*Console, error) {
 	}
 	if opts.PurgeAfter == 0 {
 		opts.PurgeAfter = defaultPurge
+	}
+	if opts.KeepImages == 0 {
+		opts.KeepImages = defaultKeepImages
 	}
 	if opts.Clouds[opts.Cloud] == nil {
 		return nil, fmt.Errorf("open the console: there is no cloud %q", opts.Cloud)

@@ -39,6 +39,8 @@ type Deployment struct {
 	// Price is what an instance costs, as it was said at the launch, and billed whatever a
 	// newer table says; nil: nothing.
 	Price *Rate `json:"price,omitempty"`
+	// Image is what its machines start from; nil: the cloud's own choice.
+	Image *StartsFrom `json:"image,omitempty"`
 }
 
 func (d Deployment) record() Record {
@@ -52,4 +54,4 @@ const sortableTime = "2006-01-02T15:04:05.000000000Z"
 func (d Deployment) Catalogued() bool { return d.Repository == "" && !d.Swapped }
 
 // HasState says that its app writes something that is worth a backup.
-func (d Deployment) HasState() bool { return d.Plan.Manifest.State != nil }
+func (d Deployment) HasState() bool { return d.Plan.Manifest.State != nil && !d.Plan.Bake }

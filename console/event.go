@@ -66,8 +66,10 @@ type Event struct {
 	Webhook  string    `json:"webhook,omitempty"`
 	Reminded time.Time `json:"reminded,omitzero"` // the last reminder that was given, or when it was opened
 	Created  time.Time `json:"created"`
-	EndedBy  string    `json:"ended_by,omitempty"` // who ended it early: an actor's id
-	EndedAt  time.Time `json:"ended_at,omitzero"`
+	// Bakes says that it is there for an image alone.
+	Bakes   bool      `json:"bakes,omitempty"`
+	EndedBy string    `json:"ended_by,omitempty"` // who ended it early: an actor's id
+	EndedAt time.Time `json:"ended_at,omitzero"`
 	// Stuck is why it does not get on: a sentence for its owner. Empty: it does.
 	Stuck   string    `json:"stuck,omitempty"`
 	PurgeAt time.Time `json:"purge_at,omitzero"` // when its archives are removed; zero: never by itself

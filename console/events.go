@@ -54,14 +54,14 @@ func (c *Console) event(tx Tx, a Actor, v Verb, id string) (Event, error) {
 }
 
 // Events are those the actor sees, the one that ends next first, and those that are over
-// after them, the last that ended first.
+// after them, the last that ended first. Those of bakes are left out.
 func (c *Console) Events(ctx context.Context, a Actor) (seen []Event, err error) {
 	if err := authorise(a, See, target{}); err != nil {
 		return nil, err
 	}
 	err = c.store.View(ctx, func(tx Tx) error {
 		all, err := list[Event](tx, Query{})
-		seen = slices.DeleteFunc(all, func(e Event) bool { return authorise(a, See, e.target()) != nil })
+		seen = slices.DeleteFunc(all, func(e Event) bool { return e.Bakes || authorise(a, See, e.target()) != nil })
 		return err
 	})
 	slices.SortStableFunc(seen, func(x, y Event) int {

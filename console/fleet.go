@@ -34,7 +34,10 @@ type fleet struct {
 }
 
 // launched is what is shown of a deployment beside its instances.
-type launched struct{ title, app string }
+type launched struct {
+	title, app string
+	image      bool // its machines start from one
+}
 
 func newFleet(ctx context.Context, c *Console) (*fleet, error) {
 	f := &fleet{c: c, started: c.now(), topics: map[string]*topic{}, newsroom: newsroom{turn: make(chan struct{}, 1)}}
@@ -183,7 +186,7 @@ func (f *fleet) apply(n renewed) {
 		f.events[e.ID] = e
 	}
 	for _, d := range n.deployments {
-		f.deployments[d.ID] = launched{d.Title, string(d.App)}
+		f.deployments[d.ID] = launched{d.Title, string(d.App), d.Image != nil}
 	}
 	for _, i := range n.instances {
 		f.put(i)

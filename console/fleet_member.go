@@ -113,6 +113,9 @@ func lean(r wire.Report) *wire.Report {
 	if e := r.End; e != nil {
 		r.End = &wire.Ending{At: e.At, Step: cut(e.Step, longestShort), Reason: cut(e.Reason, longestText), Detail: cut(e.Detail, longestText), Archive: cut(e.Archive, longestText)}
 	}
+	if b := r.Baked; b != nil {
+		r.Baked = &wire.Baked{Release: cut(b.Release, longestShort), Revision: cut(b.Revision, longestShort), Failure: cut(b.Failure, longestText)}
+	}
 	return &r
 }
 

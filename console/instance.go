@@ -68,6 +68,9 @@ type Instance struct {
 	// Refusals how often it said that no other place would do.
 	Attempt  int `json:"attempt,omitempty"`
 	Refusals int `json:"refusals,omitempty"`
+	// Plain says that its cloud refused it from the deployment's image, so that it starts
+	// from the cloud's own choice.
+	Plain bool `json:"plain,omitempty"`
 	// Failure is why the last try to launch or end it did not work: a sentence.
 	Failure string `json:"failure,omitempty"`
 	// Archive is its final backup, once that was read back and verified.

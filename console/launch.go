@@ -20,6 +20,7 @@ type LaunchRequest struct {
 	Event EventRequest `json:"event"`
 	Apps  []AppRequest `json:"apps"`
 	Cloud string       `json:"cloud,omitempty"` // empty: the console's default
+	bakes bool         // an image is to be made of it
 }
 
 // An EventRequest names an event, or says what a new one is like.
@@ -126,7 +127,7 @@ func (c *Console) Launch(ctx context.Context, a Actor, r LaunchRequest, key stri
 }
 
 // once marks an operation with who asks for what by which key.
-func (o *Operation) once(a Actor, r LaunchRequest, key string) error {
+func (o *Operation) once(a Actor, r any, key string) error {
 	if key == "" {
 		return nil
 	}
@@ -157,7 +158,7 @@ func (o *Operation) before(tx Tx) (*Operation, error) {
 	case errors.Is(err, ErrNotFound):
 		return nil, nil
 	case err == nil && !bytes.Equal(was.Request, o.Request):
-		return nil, &InputError{[]FieldError{{keyField, "this key was used for another launch; take a new one"}}}
+		return nil, &InputError{[]FieldError{{keyField, "this key was used for something else; take a new one"}}}
 	}
 	return &was, err
 }
@@ -200,7 +201,7 @@ func (c *Console) launch(tx Tx, a Actor, p prepared, o *Operation) error {
 	}
 	e.Due = e.nextDue()
 	detail := fmt.Sprintf("launched %s as %d instances in %s, until %s", strings.Join(titles, ", "), len(o.Instances), p.cloud, e.until(now))
-	return errors.Join(put(tx, e), put(tx, *o), c.audit(tx, a, verbLaunch, "event/"+e.ID, detail))
+	return errors.Join(put(tx, e), put(tx, *o), c.audit(tx, a, o.Verb, "event/"+e.ID, detail))
 }
 
 // newInstance is instance n of a deployment; it is launched when its event is open.

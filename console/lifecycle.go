@@ -49,6 +49,9 @@ var because = map[EventState]string{
 
 // may says whether a step leads from where the event is; its error is a *ConflictError.
 func (e Event) may(s step) error {
+	if e.Bakes && s == stepLaunch {
+		return &ConflictError{e.Name + " is there for an image alone; make an event of its own"}
+	}
 	if slices.Contains(steps[s].From, e.State) {
 		return nil
 	}

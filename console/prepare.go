@@ -34,6 +34,7 @@ type prepared struct {
 	offers      []offer
 	deployments []Deployment
 	notes       []string
+	bakes       bool // an image is made of it
 }
 
 // prepare looks at all of a request, and returns everything that is wrong with it. It
@@ -42,7 +43,7 @@ func (c *Console) prepare(ctx context.Context, a Actor, r LaunchRequest) (prepar
 	if err := authorise(a, Start, target{}); err != nil { // before anything is fetched
 		return prepared{}, err
 	}
-	p := prepared{isNew: r.Event.ID == "", named: r.Event.Name != "", cloud: cmp.Or(r.Cloud, c.opts.Cloud)}
+	p := prepared{isNew: r.Event.ID == "", named: r.Event.Name != "", cloud: cmp.Or(r.Cloud, c.opts.Cloud), bakes: r.bakes}
 	var w wrong
 	if c.opts.Clouds[p.cloud] == nil {
 		w.add("cloud", "there is no such cloud; these are: "+strings.Join(slices.Sorted(maps.Keys(c.opts.Clouds)), ", "))
@@ -58,6 +59,9 @@ func (c *Console) prepare(ctx context.Context, a Actor, r LaunchRequest) (prepar
 	}
 	for i, app := range r.Apps {
 		o, err := c.offer(ctx, app)
+		if err == nil && p.bakes {
+			o, err = o.toBake()
+		}
 		if err = w.found(appField(i), err); err != nil {
 			return p, err
 		}
@@ -80,6 +84,7 @@ func (c *Console) prepare(ctx context.Context, a Actor, r LaunchRequest) (prepar
 	if err := w.err(); err != nil {
 		return p, err
 	}
+	c.startFromImages(ctx, &p)
 	if err := c.checkCloud(ctx, p); err != nil {
 		return p, err
 	}
@@ -174,7 +179,7 @@ func (c *Console) deploymentOf(ctx context.Context, p prepared, o offer, r AppRe
 	if err := c.checkSources(ctx, o, r, plan); err != nil {
 		w.fields = append(w.fields, err.(*InputError).Fields...)
 	}
-	plan.Settings = nil // the instance is told them when it enrolled
+	plan.Settings, plan.Bake = nil, p.bakes // the instance is told settings when it enrolled
 	if plan.Manifest.State != nil {
 		plan.State.Vault = wire.VaultConsole
 	}

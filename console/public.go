@@ -25,7 +25,7 @@ type PublicApp struct {
 func (c *Console) PublicEvent(ctx context.Context, name string) (p PublicEvent, err error) {
 	err = c.store.View(ctx, func(tx Tx) error {
 		e, err := find[Event](tx, name)
-		if err == nil && (e.State == EventDraft || e.State == EventPurged) {
+		if err == nil && (e.State == EventDraft || e.State == EventPurged || e.Bakes) {
 			err = ErrNotFound
 		}
 		if err != nil {

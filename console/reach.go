@@ -71,6 +71,9 @@ func (c *Console) launchOf(e Event, d Deployment, i Instance) Launch {
 	if binary, err := reach.Binary.For(d.Architectures); err == nil { // else the user-data says so
 		l.Architectures = slices.Sorted(maps.Keys(binary.SHA256))
 	}
+	if l.Bake = d.Plan.Bake; d.Image != nil && !i.Plain {
+		l.Image = d.Image.ID
+	}
 	return l
 }
 

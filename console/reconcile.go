@@ -33,12 +33,13 @@ type reconciler struct {
 	polled  map[string]time.Time // when each cloud was asked last
 	missing map[string]time.Time // since when an instance's machine is not listed
 	strange map[string]time.Time // since when a machine without an instance is
+	looked  map[string]time.Time // when the images of each cloud were looked through
 	started time.Time
 }
 
 func newReconciler(c *Console) *reconciler {
 	return &reconciler{c: c, slots: make(chan struct{}, mostAtOnce), turns: make(chan struct{}, mostAtOnce), freed: make(chan struct{}, 1), busy: map[string]bool{}, after: map[string]time.Time{},
-		polled: map[string]time.Time{}, missing: map[string]time.Time{}, strange: map[string]time.Time{}, started: c.now()}
+		polled: map[string]time.Time{}, missing: map[string]time.Time{}, strange: map[string]time.Time{}, looked: map[string]time.Time{}, started: c.now()}
 }
 
 // reconcile brings what is wanted and what the clouds have together, until ctx ends. It
@@ -87,10 +88,11 @@ func (r *reconciler) look(ctx context.Context) time.Duration {
 	r.full = false
 	r.c.clock.doubt() // a jump counts from when it was
 	next := r.pollClouds(ctx)
+	r.pollImages(ctx)
 	for _, kind := range []struct {
 		kind Kind
 		step func(context.Context, string) error
-	}{{KindEvent, r.stepEvent}, {KindInstance, r.stepInstance}, {KindClearing, r.stepClearing}} {
+	}{{KindEvent, r.stepEvent}, {KindInstance, r.stepInstance}, {KindClearing, r.stepClearing}, {KindBake, r.stepBake}} {
 		due, err := r.due(ctx, kind.kind)
 		if err != nil {
 			r.c.log.Error("look at what is due", "err", err)

@@ -111,7 +111,7 @@ func (r *reconciler) launch(ctx context.Context, s subject) error {
 			s.has(m, now)
 		case s.State != InstanceLaunching:
 		default:
-			s.refused(err, now)
+			s.refused(err, s.deployment.Image != nil, now)
 		}
 	})
 	if err == nil && write == nil {
@@ -136,12 +136,16 @@ func (r *reconciler) askFor(ctx context.Context, s subject) (Machine, error) {
 	return cloud.Launch(ctx, ask)
 }
 
-// refused notes that a cloud was asked for an instance's machine, and what it said.
-func (i *Instance) refused(err error, now time.Time) {
+// refused notes that a cloud was asked for an instance's machine, from an image of an app
+// or not, and what it said.
+func (i *Instance) refused(err error, image bool, now time.Time) {
 	i.Tries++
 	i.Failure, i.Due = plain(err), now.Add(pauseAfter(i.Tries))
 	refusal := new(RefusedError)
 	switch {
+	case errors.As(err, &refusal) && !refusal.Elsewhere && image && !i.Plain: // the image may be why: it is asked for once more, without
+		i.Plain, i.Due = true, now
+		i.Attempt++
 	case !errors.As(err, &refusal): // something may have come of it: the same is asked again
 	case refusal.Elsewhere:
 		i.Attempt++

@@ -128,7 +128,7 @@ func (r *reconciler) match(ctx context.Context, cloud string, m Machine) error {
 		}
 		s.has(m, r.c.now())
 		switch {
-		case s.State == InstanceEnding || s.Stopped.IsZero() && !s.event.State.Over():
+		case s.State == InstanceEnding || (s.Stopped.IsZero() || s.deployment.Plan.Bake) && !s.event.State.Over():
 		case s.event.State.Over(), !s.deployment.HasState():
 			s.end(r.c.now())
 		default:
@@ -236,7 +236,7 @@ func (r *reconciler) replace(tx Tx, s subject) (says string, err error) {
 	if s.deployment.HasState() {
 		return lost + " What visitors wrote since its last backup went with it, so that no other is launched by itself; launch the app again.", nil
 	}
-	if s.event.State != EventOpen && s.event.State != EventFrozen {
+	if s.event.State != EventOpen && s.event.State != EventFrozen || s.deployment.Plan.Bake {
 		return lost, nil
 	}
 	all, err := instancesIn(tx, s.deployment)

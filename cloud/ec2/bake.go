@@ -179,7 +179,7 @@ func (c *Cloud) baked(ctx context.Context, i bakedImage) (bakedImage, error) {
 
 // image is what a console knows of it.
 func (i bakedImage) image() console.Image {
-	out := console.Image{ID: i.id(), Tags: map[string]string{}}
+	out := console.Image{ID: i.id(), Tags: map[string]string{}, Ready: i.State == types.ImageStateAvailable && tagged(i.Tags, tagBaked) != ""}
 	out.Baked, _ = time.Parse(time.RFC3339, aws.ToString(i.CreationDate)) // EC2 wrote it; else it is the oldest
 	for _, t := range i.Tags {
 		if key := aws.ToString(t.Key); key != tagConsole && key != "Name" {
