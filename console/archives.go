@@ -31,6 +31,9 @@ type Archive struct {
 	Final    bool      `json:"final,omitempty"` // taken at its end, after the last write
 	Taken    time.Time `json:"taken"`           // as the instance says
 	Verified time.Time `json:"verified"`
+	// Vault is where it is kept, if that is not the console's: then the instance says that
+	// it is there, and read back. Size and what follows it are not known.
+	Vault string `json:"vault,omitempty"`
 }
 
 func (a Archive) record() Record {
@@ -154,7 +157,7 @@ func (c *Console) removeArchives(ctx context.Context, instance string) error {
 	return errors.Join(err, c.forgetArchives(ctx, all))
 }
 
-// GetArchive opens an archive of the instance that asks. The caller closes it. Its errors
+// GetArchive opens an archive of the instance that asks, or the one it is to begin with. The caller closes it. Its errors
 // are Report's, and ErrNotFound.
 func (c *Console) GetArchive(ctx context.Context, name string, s Signature) (Archive, io.ReadCloser, error) {
 	if archive.CheckName(name) != nil {
@@ -165,7 +168,7 @@ func (c *Console) GetArchive(ctx context.Context, name string, s Signature) (Arc
 		return Archive{}, nil, err
 	}
 	var a Archive
-	err = c.store.View(ctx, func(tx Tx) (err error) { a, err = get[Archive](tx, archiveID(i.ID, name)); return err })
+	err = c.store.View(ctx, func(tx Tx) (err error) { a, err = archiveFor(tx, i, name); return err })
 	if err != nil {
 		return Archive{}, nil, err
 	}

@@ -29,6 +29,7 @@ type Options struct {
 	Catalogue Catalogue
 	Guard     *guard.Dialer // what connects to addresses that strangers gave; nil: to the open internet alone
 	Archives  *Archives     // the vault; nil: no backup is kept here
+	State     StateVault    // where instances keep backups instead; zero: here
 	// PurgeAfter is how long archives are kept once an event is archived; 0: 30 days.
 	PurgeAfter time.Duration
 	// KeepImages is how long an image that was baked is kept; 0: 30 days.

@@ -24,6 +24,11 @@ type Deployment struct {
 	Cloud   string `json:"cloud"`
 	Count   int    `json:"count"` // of instances that are wanted
 	// Plan is what each instance is told, without its id, its console and its settings.
+	// Restore is the backup that its state begins with; nil: none.
+	Restore *Beginning `json:"restore,omitempty"`
+	// StateKey opens its backups where they are kept elsewhere, sealed; empty: they are kept
+	// here, or whoever runs the console has the key.
+	StateKey []byte `json:"state_key,omitempty"`
 	// Volume is the disk that its state is on; nil: the machine's own.
 	Volume   *Volume           `json:"volume,omitempty"`
 	Plan     wire.Plan         `json:"plan"`

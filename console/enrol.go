@@ -109,7 +109,7 @@ func (c *Console) Enrol(ctx context.Context, body []byte, s Signature) (wire.Enr
 	if s.Instance != e.Instance || !request.VerifiedBy(e.Key, s.Value) {
 		return wire.Enrolled{}, errSignature
 	}
-	d, refused, err := c.enrolKey(ctx, e, s)
+	i, d, refused, err := c.enrolKey(ctx, e, s)
 	if err != nil {
 		return wire.Enrolled{}, err
 	}
@@ -120,7 +120,11 @@ func (c *Console) Enrol(ctx context.Context, body []byte, s Signature) (wire.Enr
 	if err != nil {
 		return wire.Enrolled{}, fmt.Errorf("enrol %s: %w", e.Instance, err)
 	}
-	return wire.Enrolled{Settings: d.Settings, Secrets: secrets, ReportEvery: int(c.period() / time.Second)}, nil
+	restore, err := c.restoreOf(ctx, d, i)
+	if err != nil {
+		return wire.Enrolled{}, fmt.Errorf("enrol %s: %w", e.Instance, err)
+	}
+	return wire.Enrolled{Settings: d.Settings, Secrets: secrets, ReportEvery: int(c.period() / time.Second), Restore: restore}, nil
 }
 
 func parseEnrolment(body []byte) (wire.Enrolment, error) {
@@ -139,22 +143,23 @@ func parseEnrolment(body []byte) (wire.Enrolment, error) {
 
 // enrolKey gives an instance its key, or says in refused why it does not. Both are in
 // the audit log when it returns.
-func (c *Console) enrolKey(ctx context.Context, e wire.Enrolment, s Signature) (d Deployment, refused *refusal, err error) {
+func (c *Console) enrolKey(ctx context.Context, e wire.Enrolment, s Signature) (i Instance, d Deployment, refused *refusal, err error) {
 	if err := c.fleet.catchUp(ctx); err != nil {
-		return d, nil, err
+		return i, d, nil, err
 	}
 	asks, known := c.fleet.instance(e.Instance)
 	if !known { // nobody waits for what anybody may send
-		return d, nil, notKnown()
+		return i, d, nil, notKnown()
 	}
 	is, err := c.prove(ctx, asks, e)
 	if err != nil {
-		return d, nil, err
+		return i, d, nil, err
 	}
 	complain := c.fleet.complains(e.Instance)
 	err = c.store.Update(ctx, func(tx Tx) error {
 		refused = nil
-		i, err := get[Instance](tx, e.Instance)
+		var err error
+		i, err = get[Instance](tx, e.Instance)
 		if errors.Is(err, ErrNotFound) {
 			return notKnown()
 		}
@@ -190,7 +195,7 @@ func (c *Console) enrolKey(ctx context.Context, e wire.Enrolment, s Signature) (
 		}
 		return c.audit(tx, actor, "refuse enrolment", "instance/"+i.ID, detail+": "+refused.reason)
 	})
-	return d, refused, err
+	return i, d, refused, err
 }
 
 // fingerprint is enough of a key to know it again.

@@ -47,6 +47,9 @@ type AppRequest struct {
 	Data       string            `json:"data,omitempty"`       // the same of the data
 	Settings   map[string]string `json:"settings,omitempty"`
 	Domains    []string          `json:"domains,omitempty"`
+	// Restore is the backup that the app's state begins with, as INSTANCE/NAME: of the same
+	// app, in any event whose archives may be fetched. Empty: it begins with nothing.
+	Restore string `json:"restore,omitempty"`
 }
 
 // A Preview is what a launch would do: what a person checks before the button.

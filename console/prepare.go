@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"popup/apps"
-	"popup/internal/wire"
 	"popup/userdata"
 )
 
@@ -75,9 +74,11 @@ func (c *Console) prepare(ctx context.Context, a Actor, r LaunchRequest) (prepar
 		if p.offers[i].ID == "" {
 			continue // it was not found
 		}
-		d, err := c.deploymentOf(ctx, p, p.offers[i], app)
+		d, err := c.deploymentOf(ctx, a, p, p.offers[i], app)
 		d.Created = d.Created.Add(time.Duration(i)) // they are listed in this order
-		w.check(appField(i), err)
+		if err = w.found(appField(i), err); err != nil {
+			return p, err
+		}
 		p.deployments = append(p.deployments, d)
 		p.note(p.offers[i], d)
 	}
@@ -157,8 +158,8 @@ func lifetimeOf(offers []offer) (life apps.Lifetime) {
 	return life
 }
 
-// deploymentOf is what an offer becomes. Its error is an *InputError.
-func (c *Console) deploymentOf(ctx context.Context, p prepared, o offer, r AppRequest) (Deployment, error) {
+// deploymentOf is what an offer becomes. Its error is an *InputError, or the console's own.
+func (c *Console) deploymentOf(ctx context.Context, a Actor, p prepared, o offer, r AppRequest) (Deployment, error) {
 	var w wrong
 	d := Deployment{ID: newID(8), Event: p.event.ID, Title: cmp.Or(r.Title, o.Name), App: o.ID, Repository: o.Repository, Commit: o.Commit, Swapped: r.Service != "" || r.Data != "",
 		Cloud: p.cloud, Count: max(r.Count, 1), Lifetime: o.Lifetime, Architectures: o.Resources.Architectures, Needs: o.Resources, Created: c.now()}
@@ -180,10 +181,15 @@ func (c *Console) deploymentOf(ctx context.Context, p prepared, o offer, r AppRe
 		w.fields = append(w.fields, err.(*InputError).Fields...)
 	}
 	plan.Settings, plan.Bake = nil, p.bakes // the instance is told settings when it enrolled
-	if plan.Manifest.State != nil {
-		plan.State.Vault = wire.VaultConsole
-	}
 	d.Plan = plan
+	if d.HasState() {
+		if err := c.keepState(&d); err != nil {
+			return d, err
+		}
+	}
+	if d.Restore, err = c.beginning(ctx, a, d, r.Restore, &w); err != nil {
+		return d, err
+	}
 	if err := c.splitSettings(&d, o.Manifest, r.Settings); err != nil {
 		return d, err
 	}

@@ -89,6 +89,8 @@ func (i Instance) stateBecame(d Deployment, e Event) string {
 	switch {
 	case !d.HasState():
 		return "This app keeps nothing that visitors write."
+	case i.Archive != nil && i.Archive.Vault != "":
+		return fmt.Sprintf("Archived in %s as %s, encrypted, and read back, as the machine said when it was over.", i.Archive.Vault, i.Archive.Name)
 	case i.Archive != nil && e.State == EventPurged:
 		return fmt.Sprintf("It was archived as %s, and removed.", i.Archive.Name)
 	case i.Archive != nil:

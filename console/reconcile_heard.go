@@ -45,7 +45,7 @@ func (c *Console) heard(tx Tx, i *Instance, r *wire.Report) error {
 func (c *Console) lastWord(tx Tx, i *Instance, name string) error {
 	a, err := get[Archive](tx, archiveID(i.ID, name))
 	if errors.Is(err, ErrNotFound) {
-		return nil // it is kept somewhere else
+		return c.keptElsewhere(tx, i, name)
 	}
 	if err == nil {
 		c.archived(i, a)

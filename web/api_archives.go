@@ -15,7 +15,7 @@ func showArchive(a *console.Archive) *api.Archive {
 	if a == nil {
 		return nil
 	}
-	return &api.Archive{Instance: a.Instance, Name: a.Name, Size: a.Size, SHA256: a.SHA256, Files: a.Files, Final: a.Final, Taken: a.Taken, Verified: a.Verified}
+	return &api.Archive{Instance: a.Instance, Name: a.Name, Size: a.Size, SHA256: a.SHA256, Files: a.Files, Final: a.Final, Taken: a.Taken, Verified: a.Verified, Vault: a.Vault}
 }
 
 func (s *Server) listArchives(c *gin.Context) (api.Archives, error) {

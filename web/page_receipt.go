@@ -78,7 +78,7 @@ func receiptOf(r console.Receipt, now time.Time) receiptPage {
 			gone++
 			line.Chip = chip{"gone", "good", "check"}
 		}
-		if a := l.Instance.Archive; a != nil && e.State != console.EventPurged {
+		if a := l.Instance.Archive; a != nil && a.Vault == "" && e.State != console.EventPurged {
 			line.Sum, line.Path = a.SHA256, archivePath(*a)
 		}
 		page.Lines = append(page.Lines, line)

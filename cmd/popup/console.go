@@ -28,6 +28,7 @@ type consoleFlags struct {
 	listen       web.ListenOptions
 	catalogue    string
 	clouds       cloudFlags
+	state        bucketFlags
 	allowPrivate bool
 	oidc         oidc.Config
 	cluster      clusterFlags
@@ -66,6 +67,7 @@ stop (Ctrl-C, or TERM) it answers what is asked right now, for at most 10 s.`,
 	flags.StringVar(&f.listen.KeyFile, "key", "", "`FILE` with its private key, as PEM")
 	flags.StringVar(&f.catalogue, "catalogue", "", "folder or repository URL[#REF] of the apps that are offered (default those that ship with popup)")
 	f.clouds.add(flags)
+	f.state.add(flags)
 	flags.BoolVar(&f.allowPrivate, "allow-private-addresses", false, "fetch apps also from this machine and from private networks")
 	flags.StringVar(&f.oidc.Issuer, "oidc-issuer", "", "`URL` of an OpenID provider that people may sign in with")
 	flags.StringVar(&f.oidc.ClientID, "oidc-client-id", "", "what this console is called there")
@@ -93,6 +95,10 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 	}
 	if err := f.clouds.check(); err != nil {
 		return usageError{err}
+	}
+	state, err := f.state.vault()
+	if err != nil {
+		return err
 	}
 	if f.oidc != (oidc.Config{}) {
 		if err := f.oidc.Validate(); err != nil {
@@ -127,7 +133,7 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 	}
 	defer func() { err = errors.Join(err, apps.Close()) }()
 	c, err := console.New(ctx, console.Options{
-		Store: kept.store, Keys: kept.keys, Archives: kept.archives, Catalogue: apps, Guard: strangers,
+		Store: kept.store, Keys: kept.keys, Archives: kept.archives, State: state, Catalogue: apps, Guard: strangers,
 		Clouds: sky.clouds, Cloud: f.clouds.names[0], Reach: sky.reach,
 		URL: listening.URL, Pin: listening.Pin, Version: version, Log: log, Binary: binaryAt(listening.URL, sum),
 	})

@@ -26,6 +26,7 @@ type launchFlags struct {
 	repositories  []string
 	set           []string
 	count         int
+	restore       string
 	dryRun, await bool
 	yes           bool
 }
@@ -73,6 +74,7 @@ With several apps a setting says whose it is: --set notice:TITLE='Our fair'.`,
 	flags.StringArrayVar(&f.repositories, "repository", nil, "`URL[#REF]` with an app.yaml, instead of an app of the catalogue; may be given again")
 	flags.StringArrayVar(&f.set, "set", nil, "[APP:]KEY=VALUE, a setting; may be given again")
 	flags.IntVar(&f.count, "count", 0, "how many instances of each app (default 1)")
+	flags.StringVar(&f.restore, "restore", "", "`INSTANCE/NAME` of the backup that the app's state begins with, of an event's archives")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be launched, and launch nothing")
 	flags.BoolVar(&f.yes, "yes", false, "agree to what it costs")
 	flags.BoolVar(&f.await, "wait", false, "wait until all is live; exit 1 where something fails")
@@ -93,6 +95,10 @@ func (f launchFlags) request(args []string) (console.LaunchRequest, error) {
 	if len(r.Apps) == 0 {
 		return r, errors.New("say what to launch; popup apps lists what there is")
 	}
+	if f.restore != "" && len(r.Apps) > 1 {
+		return r, errors.New("--restore is for one app; launch the others after it, into the same --event")
+	}
+	r.Apps[0].Restore = f.restore
 	for _, pair := range f.set {
 		if err := set(r.Apps, pair); err != nil {
 			return r, err

@@ -12,6 +12,7 @@ type Archive struct {
 	Final    bool      `json:"final"`
 	Taken    time.Time `json:"taken"`
 	Verified time.Time `json:"verified"`
+	Vault    string    `json:"vault,omitempty" jsonschema:"description=where it is kept, if that is not the console's vault; then its size and its sum are not known"`
 }
 
 // Archives are those of an event.
