@@ -180,6 +180,19 @@ func TestVMLife(t *testing.T) {
 	}
 }
 
+// Without a cloud to believe in, it has its user-data and its console all the same.
+func TestVMOfNoCloud(t *testing.T) {
+	s := open(t)
+	s.close()
+	s.opts.NoCloud = true
+	s.open()
+	s.answer("the console")
+	m := s.launch(ask(t, "one", page))
+	s.awaitInside(m, "cat /run/cloud-init/cloud.cfg", "datasource_list: [ NoCloud")
+	s.awaitInside(m, "curl -sk "+s.ConsoleURL()+"/hello", "the console /hello")
+	s.awaitInside(m, "curl -sI "+s.DownloadsURL()+"/download/its-sum", "200 OK")
+}
+
 // answer is a console that says its name.
 func (s *site) answer(name string) *httptest.Server {
 	s.t.Helper()
