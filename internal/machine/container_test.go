@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,11 +13,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+	"popup/internal/testutil"
 )
 
 func TestMain(m *testing.M) {
@@ -71,24 +70,6 @@ func (l testLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A logBuffer may be read while it is written.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
 func noError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -98,7 +79,7 @@ func noError(t *testing.T, err error) {
 
 func startTest(t *testing.T, cfg ContainerConfig) *Container {
 	t.Helper()
-	console := &logBuffer{}
+	console := &testutil.Buffer{}
 	cfg.Console = console
 	if cfg.Image == nil {
 		cfg.Image = testImage(t)

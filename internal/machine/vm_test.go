@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"popup/internal/testutil"
 )
 
 // vmUserData tells this machine that it booted, serves a page that counts its
@@ -56,7 +58,7 @@ func startTestVM(t *testing.T, cfg VMConfig, host string) (*VM, <-chan string) {
 		t.Fatal(err)
 	}
 	cfg.UserData = []byte(strings.ReplaceAll(vmUserData, "HOST", host+":"+address.Port()))
-	console := &logBuffer{}
+	console := &testutil.Buffer{}
 	cfg.Image, cfg.Forward, cfg.Console, cfg.Dir = testImage(t), []int{80}, console, t.TempDir()
 	if cfg.EC2 != nil {
 		ec2 := cfg.EC2.cfg
@@ -162,7 +164,7 @@ func TestVMOnEC2(t *testing.T) {
 	if path := <-asked; path != "/booted" {
 		t.Errorf("the machine asked this one for %q", path)
 	}
-	if !strings.Contains(v.cfg.Console.(*logBuffer).String(), "Datasource DataSourceEc2Local") {
+	if !strings.Contains(v.cfg.Console.(*testutil.Buffer).String(), "Datasource DataSourceEc2Local") {
 		t.Error("cloud-init did not find out by itself that it is on EC2")
 	}
 	if err := v.PowerOff(t.Context()); err != nil {
