@@ -33,14 +33,14 @@ run: build tools-run ## start a console; open the claim link it prints: make run
 
 test: tools-test tools-dqlite ## everything but the virtual machines
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 30m ./...
-	$(WITH_DQLITE) $(GO) test -race -shuffle=on -timeout 10m $(TAGS) ./store/dqlite
+	$(WITH_DQLITE) $(GO) test -race -shuffle=on -timeout 10m $(TAGS) ./store/dqlite ./e2e/release
 
 check: tools-dqlite ## format, vet, staticcheck, golangci-lint (errcheck), the import table
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./... && $(GO) vet -tags vm,browser ./...
-	$(WITH_DQLITE) $(GO) vet $(TAGS) ./store/dqlite
+	$(WITH_DQLITE) $(GO) vet $(TAGS) ./store/dqlite ./e2e/release
 	$(GO) run $(STATICCHECK) ./...
-	$(WITH_DQLITE) $(GO) run $(STATICCHECK) $(TAGS) ./store/dqlite
+	$(WITH_DQLITE) $(GO) run $(STATICCHECK) $(TAGS) ./store/dqlite ./e2e/release
 	$(GO) run $(GOLANGCI) run ./...
 	$(GO) test ./internal/archtest
 

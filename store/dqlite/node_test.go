@@ -90,6 +90,11 @@ func TestALeaderHandsOver(t *testing.T) {
 	s := on(t, third)[0]
 	check(t, write(t.Context(), s, "before"))
 	check(t, first.Close())
+	for _, n := range []*node{second, third} {
+		if leader, err := n.leaderOf(t.Context(), n.link.address); err != nil || leader == "" || leader == members[0].Address {
+			t.Errorf("when the first is closed, %q leads, %v", leader, err)
+		}
+	}
 	start := time.Now()
 	check(t, write(t.Context(), s, "after"))
 	t.Logf("the first write after it took %v", time.Since(start))

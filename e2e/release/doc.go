@@ -1,0 +1,2 @@
+// Package release looks at what make release leaves, with the tag dqlite.
+package release
