@@ -2,7 +2,10 @@ package userdata
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -55,6 +58,39 @@ func TestDownloadFailures(t *testing.T) {
 				waits := []string{"sleep 0", "sleep 1", "sleep 2", "sleep 4", "sleep 8", "sleep 16", "sleep 32", "sleep 60", "sleep 60", "sleep 60"}
 				if diff := cmp.Diff(waits, m.calls("sleep")); diff != "" {
 					t.Errorf("waits (-want +got):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// TestDownloadFromAConsole whose certificate is its own, which nothing vouches for: it is
+// taken where the user-data says so, and what came is still the one that is pinned.
+func TestDownloadFromAConsole(t *testing.T) {
+	for name, d := range downloaders {
+		if name == "busybox wget" {
+			continue // its own TLS, without the helper that Alpine has for it, cannot speak to Go's
+		}
+		for _, tc := range []struct {
+			name           string
+			serves         string
+			anyCertificate bool
+			want           string // of what is said; empty: it is installed
+		}{
+			{"vouched for by nobody", fakePopup, false, "/popup: "},
+			{"its own", fakePopup, true, ""},
+			{"its own, and another file", "#!/bin/sh\necho evil\n", true, "its SHA-256 is not "},
+		} {
+			t.Run(name+"/"+tc.name, func(t *testing.T) {
+				server := httptest.NewTLSServer(serve(tc.serves))
+				defer server.Close()
+				server.Config.ErrorLog = log.New(io.Discard, "", 0)
+				b := release(t, serve(tc.serves), "/popup")
+				b.URLs, b.AnyCertificate = []string{server.URL + "/popup"}, tc.anyCertificate
+				m := newMachine(t, d)
+				ok, said := m.run(rendered(t, notice(t), b))
+				if ok != (tc.want == "") || !strings.Contains(said, tc.want) {
+					t.Errorf("it is installed: %v, want it said that %q:\n%s", ok, tc.want, said)
 				}
 			})
 		}

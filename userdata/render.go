@@ -72,7 +72,9 @@ func script(spec Spec, plan string) ([]byte, error) {
 		Pins            []pin
 		Architectures   string
 		NeedArch        bool
+		AnyCertificate  bool
 	}
+	data.AnyCertificate = spec.Binary.AnyCertificate
 	data.Plan, data.Delimiter = plan, delimiter(plan)
 	for _, u := range spec.Binary.URLs {
 		data.NeedArch = data.NeedArch || strings.Contains(u, archMark)

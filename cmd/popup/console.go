@@ -132,10 +132,12 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 		return usageError{err}
 	}
 	defer func() { err = errors.Join(err, apps.Close()) }()
+	binary := binaryAt(listening.URL, sum)
+	binary.AnyCertificate = listening.Pin != "" // it is the console's own
 	c, err := console.New(ctx, console.Options{
 		Store: kept.store, Keys: kept.keys, Archives: kept.archives, State: state, Catalogue: apps, Guard: strangers,
 		Clouds: sky.clouds, Cloud: f.clouds.names[0], Reach: sky.reach,
-		URL: listening.URL, Pin: listening.Pin, Version: version, Log: log, Binary: binaryAt(listening.URL, sum),
+		URL: listening.URL, Pin: listening.Pin, Version: version, Log: log, Binary: binary,
 	})
 	if err != nil {
 		return err
