@@ -25,6 +25,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -123,11 +124,17 @@ func (k *kind) Fill(m *kept.Machine, _ console.Launch) (err error) {
 // Open implements kept.Kind.
 func (k *kind) Open(m kept.Machine) kept.Program { return kept.Keeping(m, k.Popup, verb) }
 
+// clearTimeout bounds the wait for what was killed: what the kernel cannot end just now
+// is not to keep all other machines waiting.
+const clearTimeout = 15 * time.Second
+
 // Clear implements kept.Kind.
 func (k *kind) Clear(path string) error {
 	var err error
 	if r, readErr := kept.ReadRecord(path); readErr == nil { // else it never ran, or its keeper has done it
-		err = machine.RemoveLeftovers(context.Background(), r.ID)
+		ctx, cancel := context.WithTimeout(context.Background(), clearTimeout)
+		defer cancel()
+		err = machine.RemoveLeftovers(ctx, r.ID)
 	}
 	if name, linkErr := os.ReadFile(filepath.Join(path, linkName)); linkErr == nil {
 		err = errors.Join(err, machine.RemoveLink(string(name)))

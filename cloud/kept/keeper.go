@@ -211,16 +211,27 @@ func CompleteImage(cfg machine.ImageConfig) (_ machine.ImageConfig, err error) {
 func (k *Keeper) Image(ctx context.Context, cfg machine.ImageConfig) (*machine.Image, error) {
 	link := k.At(imageName)
 	if dir, err := os.Readlink(link); err == nil {
-		return machine.OpenImage(dir)
+		return k.keepImage(machine.OpenImage(dir))
 	}
 	if err := k.Say("its image is looked for, and built where there is none, which takes minutes"); err != nil {
 		return nil, err
 	}
-	image, err := machine.BuildImage(ctx, cfg)
+	image, err := k.keepImage(machine.BuildImage(ctx, cfg))
 	if err != nil {
 		return nil, err
 	}
 	if err := errors.Join(atomicfile.Symlink(image.Dir(), link), k.Say("")); err != nil {
+		return nil, errors.Join(err, image.Close())
+	}
+	return image, nil
+}
+
+// keepImage has an image stay for as long as the machine does, also while that is down.
+func (k *Keeper) keepImage(image *machine.Image, err error) (*machine.Image, error) {
+	if err != nil {
+		return nil, err
+	}
+	if err := image.KeepFor(k.At(imageName)); err != nil {
 		return nil, errors.Join(err, image.Close())
 	}
 	return image, nil

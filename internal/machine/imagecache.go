@@ -2,6 +2,8 @@ package machine
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -121,7 +123,7 @@ func (c imageCache) make(ctx context.Context, path string, build func(ctx contex
 	return os.Rename(tmp, path)
 }
 
-// prune removes all but the images used last. One that is in use stays.
+// prune removes all but the images used last. One that is in use, or is needed, stays.
 func (c imageCache) prune() error {
 	entries, err := os.ReadDir(c.dir)
 	if err != nil {
@@ -151,7 +153,45 @@ func (c imageCache) prune() error {
 	return nil
 }
 
-// removeUnused removes an image nobody holds.
+// usersName is the folder, beside an image's files, of links to the links of those that
+// need the image also while none of them runs.
+const usersName = "users"
+
+// KeepFor keeps the image from being removed for as long as there is, at path, a link to
+// it: what a machine wrote is worth nothing without it. It is called before the link is
+// made, while the image is open.
+func (i *Image) KeepFor(path string) error {
+	sum := sha256.Sum256([]byte(path))
+	users := filepath.Join(i.dir, usersName)
+	if err := os.Mkdir(users, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("keep machine image: %w", err)
+	}
+	if err := os.Symlink(path, filepath.Join(users, hex.EncodeToString(sum[:8]))); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("keep machine image: %w", err)
+	}
+	return nil
+}
+
+// isKept says whether somebody's link still leads to an image.
+func isKept(path string) (bool, error) {
+	users := filepath.Join(path, usersName)
+	entries, err := os.ReadDir(users)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	for _, entry := range entries {
+		link, err := os.Readlink(filepath.Join(users, entry.Name()))
+		if err != nil {
+			return false, err
+		}
+		if to, err := os.Readlink(link); err == nil && to == path {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// removeUnused removes an image nobody holds or needs.
 func removeUnused(path string) (err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -163,6 +203,9 @@ func removeUnused(path string) (err error) {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if kept, err := isKept(path); err != nil || kept {
 		return err
 	}
 	// Renamed first: a half-removed image must not be found under its name.

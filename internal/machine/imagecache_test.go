@@ -146,3 +146,40 @@ func TestOldImagesAreRemovedUnlessInUse(t *testing.T) {
 		t.Errorf("an image nobody holds any more is still there: %v", err)
 	}
 }
+
+// A machine that is down needs its image all the same: without it, what it wrote is lost.
+func TestImageOfAMachineStays(t *testing.T) {
+	cache, machine := testCache(t), t.TempDir()
+	link := filepath.Join(machine, "image")
+	first, err := cache.image(t.Context(), "first", buildMark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // at each of its starts
+		noError(t, first.KeepFor(link))
+	}
+	noError(t, errors.Join(os.Symlink(first.dir, link), first.Close()))
+	others := 0
+	makeOthers := func() {
+		t.Helper()
+		old := time.Now().Add(-time.Hour)
+		noError(t, os.Chtimes(first.dir, old, old))
+		for range keptImages {
+			others++
+			image, err := cache.image(t.Context(), fmt.Sprint("other", others), buildMark)
+			if err != nil {
+				t.Fatal(err)
+			}
+			noError(t, image.Close())
+		}
+	}
+	makeOthers()
+	if _, err := os.Stat(first.dir); err != nil {
+		t.Fatalf("the image of a machine that is down is gone: %v", err)
+	}
+	noError(t, os.Remove(link)) // with the machine
+	makeOthers()
+	if _, err := os.Stat(first.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the image of a machine that is gone is still there: %v", err)
+	}
+}
