@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"popup/cloud/ec2/prices"
 	"popup/internal/wire"
 )
 
@@ -48,7 +49,9 @@ type Options struct {
 	// Console marks what is this console's; it never changes. All that the console
 	// makes is tagged with it, and nothing else is ever touched.
 	Console string
-	Prices  string // FILE with a table of prices that replaces the one of this program; empty: that one
+	// Prices is a file with a table of prices that replaces the one of this program; empty:
+	// that one. It is read anew for each price, so that a newer one counts from then on.
+	Prices string
 	// Identify says which machine a proof is of; nil: this cloud vouches for none.
 	Identify func(wire.Identity) (machine string, err error)
 	Log      *slog.Logger
@@ -119,7 +122,7 @@ func (o Options) Validate() error {
 	if o.RootGiB < 0 || o.RootGiB > mostRootGiB {
 		wrong("a root volume has 1 to %d GiB, and not %d; change --ec2-root", mostRootGiB, o.RootGiB)
 	}
-	if _, err := o.prices(); err != nil {
+	if _, err := prices.Load(o.Prices); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -84,6 +84,19 @@ func TestEC2IsSpokenToInOneRoom(t *testing.T) {
 	}
 }
 
+// TestPricesKnowNoSDK: a fuzz target is built anew with all that it depends on, and of EC2 that takes gigabytes.
+func TestPricesKnowNoSDK(t *testing.T) {
+	const dir = module + "/cloud/ec2/prices"
+	all := packages(t)
+	i := slices.IndexFunc(all, func(p pkg) bool { return p.ImportPath == dir })
+	if i < 0 {
+		t.Fatalf("there is no %s", dir)
+	}
+	for _, dep := range unwanted(sdk, all[i].Deps) {
+		t.Errorf("%s depends on %s", dir, dep)
+	}
+}
+
 // TestBuildsWithoutCgo: only a release build of the console's cluster store needs cgo.
 func TestBuildsWithoutCgo(t *testing.T) {
 	for _, p := range packages(t) {
