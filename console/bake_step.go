@@ -90,7 +90,7 @@ func (b *Bake) fail(why string, now time.Time) {
 // copyBake asks the cloud for the image.
 func (r *reconciler) copyBake(ctx context.Context, b Bake) error {
 	within, cancel := context.WithTimeout(ctx, bakeTimeout)
-	image, err := r.bakeOnce(within, b)
+	image, failed := r.bakeOnce(within, b)
 	late := within.Err() != nil
 	cancel()
 	if ctx.Err() != nil {
@@ -101,13 +101,13 @@ func (r *reconciler) copyBake(ctx context.Context, b Bake) error {
 		if err != nil || is.State != BakeCopies {
 			return err
 		}
-		is.copied(image, err, late, r.c.now())
+		is.copied(image, failed, late, r.c.now())
 		return r.c.putBake(tx, is)
 	})
 	if write != nil {
 		return fmt.Errorf("bake %s: %w", b.Event, write)
 	}
-	if err == nil {
+	if failed == nil {
 		r.c.log.Info("baked", "app", b.App, "image", image.ID, "cloud", b.Cloud)
 		r.expireSoon(b.Cloud)
 	}
