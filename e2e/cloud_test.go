@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,8 +20,10 @@ import (
 	"testing"
 	"time"
 
+	"popup/apps"
 	"popup/console"
 	"popup/internal/testutil"
+	"popup/internal/wire"
 	"popup/web/api"
 	"popup/web/client"
 )
@@ -30,33 +33,41 @@ type desk struct {
 	t    *testing.T
 	dir  string
 	args []string
+	env  []string // besides what git is kept apart by
+	url  string
 	log  *testutil.Buffer
 	cmd  *exec.Cmd
 	*client.Client
 }
 
-// newDesk starts a console with a cloud, and claims it. What it offers is the site's app.
-func newDesk(t *testing.T, s *site, cloud string) *desk {
+// newDesk starts a console with these flags, and claims it.
+func newDesk(t *testing.T, host string, env []string, flags ...string) *desk {
 	t.Helper()
-	offered := t.TempDir()
-	noError(t, os.Mkdir(filepath.Join(offered, "qa-board"), 0o755))
-	manifest, err := os.ReadFile(filepath.Join(s.service.Dir, "app.yaml"))
-	noError(t, err)
-	noError(t, os.WriteFile(filepath.Join(offered, "qa-board/app.yaml"), manifest, 0o644))
 	// A socket's path is short, and a test's folder is not.
 	dir, err := os.MkdirTemp("", "popup-desk-")
 	noError(t, err)
-	d := &desk{t: t, dir: dir, log: &testutil.Buffer{}, args: []string{"console", "--data-dir", dir, "--listen", freeAddress(t), "--cloud", cloud,
-		"--catalogue", offered, "--guest-package", "php-fpm", "--guest-images", filepath.Join(testutil.RepositoryRoot(t), ".cache", "machine")}}
+	noError(t, os.Chmod(dir, 0o711))
+	d := &desk{t: t, dir: dir, env: env, log: &testutil.Buffer{}, args: append([]string{"console", "--data-dir", dir, "--listen", freeAddress(t, host)}, flags...)}
 	t.Cleanup(d.leave)
 	d.claim(d.start())
 	return d
 }
 
+// offer is a catalogue of the site's app alone.
+func (s *site) offer() string {
+	s.t.Helper()
+	offered := s.t.TempDir()
+	noError(s.t, os.Mkdir(filepath.Join(offered, "qa-board"), 0o755))
+	manifest, err := os.ReadFile(filepath.Join(s.service.Dir, "app.yaml"))
+	noError(s.t, err)
+	noError(s.t, os.WriteFile(filepath.Join(offered, "qa-board/app.yaml"), manifest, 0o644))
+	return offered
+}
+
 // freeAddress is one of this machine that a console has again after it was killed.
-func freeAddress(t *testing.T) string {
+func freeAddress(t *testing.T, host string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	noError(t, err)
 	noError(t, listener.Close())
 	return listener.Addr().String()
@@ -66,7 +77,7 @@ func freeAddress(t *testing.T) string {
 func (d *desk) start() (claim string) {
 	d.t.Helper()
 	d.cmd = exec.Command(program, d.args...)
-	d.cmd.Env = testutil.GitEnv()
+	d.cmd.Env = append(testutil.GitEnv(), d.env...)
 	d.cmd.Stderr = d.log
 	out, err := d.cmd.StdoutPipe()
 	noError(d.t, err)
@@ -87,7 +98,10 @@ func (d *desk) start() (claim string) {
 			if link, is := strings.CutPrefix(line, "claim: "); is {
 				return link
 			}
-			if d.Client != nil && strings.HasPrefix(line, "listening on ") {
+			if at, is := strings.CutPrefix(line, "listening on "); is {
+				d.url = at
+			}
+			if d.url != "" && d.Client != nil {
 				return ""
 			}
 		case <-late:
@@ -146,10 +160,17 @@ func (d *desk) claim(link string) {
 	d.t.Helper()
 	jar, err := cookiejar.New(nil)
 	noError(d.t, err)
-	browser := &http.Client{Jar: jar}
+	at := client.Login{URL: d.url}
+	// It learns the certificate of a console as ssh learns a key: by the first connection.
+	browser := &http.Client{Jar: jar, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer browser.CloseIdleConnections()
 	resp, err := browser.Get(link)
-	noError(d.t, err)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if resp.TLS != nil {
+		at.Pin = wire.PinOf(resp.TLS.PeerCertificates[0])
+	}
 	form, err := io.ReadAll(resp.Body)
 	noError(d.t, errors.Join(err, resp.Body.Close()))
 	token := formToken.FindSubmatch(form)
@@ -160,7 +181,6 @@ func (d *desk) claim(link string) {
 	resp, err = browser.PostForm(link, url.Values{"csrf": {string(token[1])}, "name": {who.Name}, "password": {who.Password}})
 	noError(d.t, err)
 	noError(d.t, resp.Body.Close())
-	at := client.Login{URL: "http://" + d.args[4]}
 	anonymous, err := client.New(at)
 	noError(d.t, err)
 	defer anonymous.Close()
@@ -171,14 +191,14 @@ func (d *desk) claim(link string) {
 	noError(d.t, err)
 }
 
-// launch launches the app until a moment, a whole minute, and waits until it is live.
-func (d *desk) launch(cloud string, until time.Time, within time.Duration) (event string, i api.Instance) {
+// launch launches an app until a moment, a whole minute, and waits until it is live.
+func (d *desk) launch(app apps.AppID, until time.Time, within time.Duration) (event string, i api.Instance) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), within)
 	defer cancel()
 	o, err := d.Launch(ctx, console.LaunchRequest{
 		Event: console.EventRequest{Name: "fair", End: until.UTC().Format("2006-01-02T15:04")},
-		Apps:  []console.AppRequest{{App: "qa-board"}}, Cloud: cloud,
+		Apps:  []console.AppRequest{{App: app}},
 	}, "once")
 	if err != nil {
 		d.t.Fatal(err)
@@ -210,11 +230,12 @@ func (c guestCloud) lives(t *testing.T) {
 	s.commitApp("qa-board", "@every 5m", "@every 1m", "source: folder\n  url: sample", "repository: "+s.dataURL(),
 		"license: Apache-2.0\n", "license: Apache-2.0\nservice:\n  repository: "+s.serviceURL()+"\n")
 	s.data.CommitDay(days[0])
-	d := newDesk(t, s, c.name)
+	d := newDesk(t, "127.0.0.1", nil, "--cloud", c.name, "--catalogue", s.offer(), "--guest-package", "php-fpm",
+		"--guest-images", filepath.Join(testutil.RepositoryRoot(t), ".cache", "machine"))
 
 	began := time.Now()
 	until := began.Add(c.boot + time.Minute).Truncate(time.Minute).Add(time.Minute)
-	event, i := d.launch(c.name, until, c.boot)
+	event, i := d.launch("qa-board", until, c.boot)
 	t.Logf("from launch to live: %v", time.Since(began).Round(time.Second))
 	page(t, i.Address, boardOf(t, days[0]), time.Minute)
 	d.kill()
@@ -235,27 +256,34 @@ func (c guestCloud) lives(t *testing.T) {
 		_, err := d.EndEvent(t.Context(), event, "fair")
 		noError(t, err)
 	}
-	eventually(t, 5*time.Minute, "is archived", func() error {
-		e, err := d.Event(t.Context(), event)
+	d.provenGone(event, i)
+	if left, err := filepath.Glob(filepath.Join(d.dir, c.name, i.ID+"*")); err != nil || len(left) > 0 {
+		t.Errorf("on the disk is left %q, %v", left, err)
+	}
+}
+
+// provenGone waits until an event of one instance is archived, and reads its receipt.
+func (d *desk) provenGone(event string, i api.Instance) api.Receipt {
+	d.t.Helper()
+	eventually(d.t, 5*time.Minute, "is archived", func() error {
+		e, err := d.Event(d.t.Context(), event)
 		if err == nil && e.State != "archived" {
 			err = fmt.Errorf("it is %s: %s", e.State, e.Stuck)
 		}
 		return err
 	})
-	receipt, err := d.Receipt(t.Context(), event)
-	noError(t, err)
-	t.Logf("receipt: %+v", receipt)
+	receipt, err := d.Receipt(d.t.Context(), event)
+	noError(d.t, err)
+	d.t.Logf("receipt: %+v", receipt)
 	if len(receipt.Instances) != 1 || !receipt.Instances[0].Gone || receipt.Instances[0].Instance != i.ID {
-		t.Errorf("of %s the receipt says %+v", i.ID, receipt.Instances)
+		d.t.Errorf("of %s the receipt says %+v", i.ID, receipt.Instances)
 	}
 	for _, thing := range receipt.Things {
 		if !thing.Gone {
-			t.Errorf("left behind is %+v", thing)
+			d.t.Errorf("left behind is %+v", thing)
 		}
 	}
-	if left, err := filepath.Glob(filepath.Join(d.dir, c.name, i.ID+"*")); err != nil || len(left) > 0 {
-		t.Errorf("on the disk is left %q, %v", left, err)
-	}
+	return receipt
 }
 
 // TestContainerCloud is that with real systemd and cloud-init, in namespaces.
