@@ -67,8 +67,10 @@ func (s guestSpec) tell(w io.WriteCloser) error {
 }
 
 // droppedRights are those of a container's root that would reach beyond it: the
-// clock, the kernel, the hardware and its log.
+// clock, the kernel, the hardware and its log; to make devices of it, and to open
+// what has a number, as other control groups have, without a path to it.
 var droppedRights = []uintptr{
+	unix.CAP_MKNOD, unix.CAP_DAC_READ_SEARCH,
 	unix.CAP_SYS_TIME, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO, unix.CAP_SYSLOG, unix.CAP_WAKE_ALARM,
 	unix.CAP_BLOCK_SUSPEND, unix.CAP_MAC_ADMIN, unix.CAP_MAC_OVERRIDE, unix.CAP_PERFMON, unix.CAP_BPF,
 }

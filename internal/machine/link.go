@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"net"
 	"net/netip"
@@ -154,12 +155,39 @@ func (l *Link) lay() error {
 	} else if err != nil {
 		return fmt.Errorf("add interface %s: %w", l.name, err)
 	}
-	err := netlink.AddrAdd(pair, &netlink.Addr{IPNet: ipNet(l.host, linkBits)})
+	err := closeWays(l.name)
+	if err == nil {
+		err = netlink.AddrAdd(pair, &netlink.Addr{IPNet: ipNet(l.host, linkBits)})
+	}
 	if err == nil {
 		err = netlink.LinkSetUp(pair)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("set up interface %s: %w", l.name, err), netlink.LinkDel(pair))
+	}
+	return nil
+}
+
+// closedWays are the settings by which nothing that comes over a link is passed on, to
+// other containers or networks, also where this machine does that for others.
+var closedWays = map[string]string{
+	"/proc/sys/net/ipv4/conf/%s/forwarding":   "0",
+	"/proc/sys/net/ipv6/conf/%s/disable_ipv6": "1",
+}
+
+func closeWays(name string) error {
+	for setting, closed := range closedWays {
+		setting = fmt.Sprintf(setting, name)
+		text, err := os.ReadFile(setting)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && strings.TrimSpace(string(text)) == closed {
+			continue // a kernel without IPv6, or one that passes nothing on: its settings may be closed to us
+		}
+		if err == nil {
+			err = os.WriteFile(setting, []byte(closed), 0)
+		}
+		if err != nil {
+			return fmt.Errorf("keep what comes over it here: %w", err)
+		}
 	}
 	return nil
 }
