@@ -47,7 +47,7 @@ check: tools-dqlite ## format, vet, staticcheck, golangci-lint (errcheck), the i
 # What is asked for by name needs only what it runs on.
 BROWSER = $(findstring rowser,$(T))
 e2e: $(if $(BROWSER),tools-run,tools-vm) $(if $(T),$(if $(BROWSER),tools-browser),tools-browser) ## virtual machines with real cloud-init, and a real browser: make e2e T=regex KEEP=1; T=browser: the browser alone, OUT=DIR for pictures
-	KEEP=$(KEEP) OUT=$(OUT) $(GO) test -tags vm,browser -timeout 60m -count 1 -v -run '(?i)$(or $(T),.)' $(if $(BROWSER),,./e2e) $(if $(T),$(if $(BROWSER),./e2e/browser),./e2e/browser)
+	KEEP=$(KEEP) OUT=$(OUT) $(GO) test -tags vm,browser -timeout 60m -count 1 -v -run '(?i)$(or $(T),.)' $(if $(BROWSER),,./e2e ./cloud/vm) $(if $(T),$(if $(BROWSER),./e2e/browser),./e2e/browser)
 
 bench: tools-test ## time to the first page, to a healthy app, of a poll and of an update
 	$(GO) test -run '^$$' -bench . -benchtime 5x ./e2e/appliance ./datasync

@@ -139,6 +139,7 @@ func (r *reports) after(n int) (string, bool) {
 // had not written yet, serves one whole day after each start, and then the newest.
 // N is the number of resets: 2 unless the environment says more.
 func TestVMResetWhilePublishing(t *testing.T) {
+	t.Parallel()
 	resets := 2
 	if text := os.Getenv("N"); text != "" {
 		var err error

@@ -52,6 +52,7 @@ func (s *site) board(days []testutil.Day) []byte {
 // TestVMNoCloud is the main job on a machine with a kernel of its own: the board
 // of one day, of the next without a failed request, and after a reset.
 func TestVMNoCloud(t *testing.T) {
+	t.Parallel()
 	days := testutil.Days(t, 2)
 	s := newSite(t, "127.0.0.1", machine.HostFromNoCloud)
 	userData := s.board(days)
@@ -79,6 +80,7 @@ func TestVMNoCloud(t *testing.T) {
 // TestVMOnEC2 launches on what looks like EC2: the machine finds that out by
 // itself, and its user-data with tokens.
 func TestVMOnEC2(t *testing.T) {
+	t.Parallel()
 	days := testutil.Days(t, 1)
 	s := newSite(t, "127.0.0.1", machine.HostFromEC2)
 	cfg := machine.VMConfig{Name: "ec2"}
