@@ -23,7 +23,11 @@ type InstanceView struct {
 	LastReport *wire.Report
 	LastHeard  time.Time // zero: never
 	Hand       Handwork  // what a person is to do for it; not in lists
-	History    []Sample  // the last hour, oldest first, as far as this process counted it
+	// StartedFrom is the image that it is launched from, and Times how long instances of
+	// its app take to be live; not in lists. Nil: its cloud's own choice.
+	StartedFrom *StartsFrom
+	Times       BootTimes
+	History     []Sample // the last hour, oldest first, as far as this process counted it
 }
 
 // A Sample is what an instance counted within one minute.
@@ -45,8 +49,12 @@ func (f *fleet) view(m *member, now time.Time) InstanceView {
 // Instance returns one, with all of its last report that had news.
 func (c *Console) Instance(ctx context.Context, a Actor, id string) (InstanceView, error) {
 	var i Instance
+	var d Deployment
 	err := c.store.View(ctx, func(tx Tx) (err error) {
-		i, _, err = c.instanceFor(tx, a, See, id)
+		if i, _, err = c.instanceFor(tx, a, See, id); err != nil {
+			return err
+		}
+		d, err = get[Deployment](tx, i.Deployment)
 		return err
 	})
 	if err != nil {
@@ -57,6 +65,7 @@ func (c *Console) Instance(ctx context.Context, a Actor, id string) (InstanceVie
 			return InstanceView{}, err
 		}
 	}
+	times := c.fleet.bootTimes(i.Cloud, string(d.App))
 	c.fleet.mu.RLock()
 	defer c.fleet.mu.RUnlock()
 	m, known := c.fleet.members[id]
@@ -64,7 +73,10 @@ func (c *Console) Instance(ctx context.Context, a Actor, id string) (InstanceVie
 		return InstanceView{}, ErrNotFound // and it is gone again
 	}
 	v := c.fleet.view(m, c.now())
-	v.Report, v.Hand = i.Report, c.handwork(i)
+	v.Report, v.Hand, v.Times = i.Report, c.handwork(i), times
+	if !i.Plain {
+		v.StartedFrom = d.Image
+	}
 	if i.Report != nil && v.LastReport != nil && digestOf(*i.Report) == m.news && len(i.Report.Phases) == len(v.LastReport.Phases) {
 		last := *v.LastReport
 		last.Phases = slices.Clone(last.Phases)

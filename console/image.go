@@ -128,6 +128,12 @@ type KeptImage struct {
 	Times   BootTimes // of the app in that cloud
 }
 
+// Version is of the popup on it; Release and Revision are the commits. Empty: it is of
+// somebody else, or not complete.
+func (i KeptImage) Version() string  { return i.Tags[tagImageVersion] }
+func (i KeptImage) Release() string  { return i.Tags[tagImageRelease] }
+func (i KeptImage) Revision() string { return i.Tags[tagImageRevision] }
+
 // Images are all that were baked, of all clouds, the newest first. Its error names the
 // clouds that could not be asked; the others' images come with it.
 func (c *Console) Images(ctx context.Context, a Actor) (all []KeptImage, err error) {

@@ -35,6 +35,11 @@ func showInstance(v console.InstanceView) api.Instance {
 	shown.Wanted, shown.Report = &v.Wanted, newest(v)
 	shown.History = each(v.History, func(p console.Sample) api.Sample { return api.Sample{At: p.At, Requests: p.Requests, Errors: p.Errors} })
 	shown.Orders = each(v.Commands, showOrder)
+	times := showBootTimes(v.Times)
+	shown.Times = &times
+	if v.StartedFrom != nil {
+		shown.Image = v.StartedFrom.ID
+	}
 	return shown
 }
 

@@ -248,6 +248,16 @@ func machineFacts(i console.InstanceView, now time.Time) []fact {
 	if !i.Launched.IsZero() {
 		add("Launched", relative(i.Launched, now), false)
 	}
+	if from := i.StartedFrom; from != nil {
+		add("Started from", "an image that was baked "+relative(from.Baked, now), false)
+	}
+	if up := i.LiveSince.Sub(i.Launched).Round(time.Second); !i.LiveSince.IsZero() && !i.Launched.IsZero() && up > 0 {
+		says := up.String()
+		if by := i.Times.Sooner(); by > 0 && i.StartedFrom != nil {
+			says += "; from images it is " + by.String() + " sooner than without"
+		}
+		add("Live after", says, false)
+	}
 	if !i.LastHeard.IsZero() {
 		add("Last heard", relative(i.LastHeard, now), false)
 	}

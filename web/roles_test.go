@@ -151,6 +151,9 @@ GET     /api/v1/catalogue/diff               yyyyyyys
 GET     /api/v1/catalogue/inspect            yyyffffs
 POST    /api/v1/launches                     yyyffffs
 GET     /api/v1/operations/:id               yyhyyhys
+POST    /api/v1/bakes                        yyyffffs
+GET     /api/v1/images                       yyyyyyys
+DELETE  /api/v1/images/:id                   hffffffs
 GET     /api/v1/events                       yyyyyyys
 POST    /api/v1/events                       yyyffffs
 GET     /api/v1/events/:id                   yyhyyhys

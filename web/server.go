@@ -71,7 +71,7 @@ func New(opts Options) (*Server, error) {
 		return nil, fmt.Errorf("serve the console at %s: %w", opts.URL, err)
 	}
 	templates.ReadConsole()
-	for _, list := range [][]route{openRoutes, appRoutes, launchRoutes, eventRoutes, archiveRoutes, handRoutes, fleetRoutes, peopleRoutes, houseRoutes,
+	for _, list := range [][]route{openRoutes, appRoutes, launchRoutes, bakeRoutes, eventRoutes, archiveRoutes, handRoutes, fleetRoutes, peopleRoutes, houseRoutes,
 		streamRoutes, instanceRoutes, pageRoutes} {
 		s.routes = append(s.routes, list...)
 	}

@@ -75,7 +75,8 @@ func openSite(env *testscript.Env) (s *site, err error) {
 	}
 	s = &site{url: "http://" + listener.Addr().String()}
 	cloud, paid := newPretence(ctx, env.T().(testing.TB)), &paidPretence{newPretence(ctx, env.T().(testing.TB))}
-	opts := console.Options{Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": cloud, "paid": paid}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}, "paid": {SameMachine: true}}, URL: s.url, Version: "test",
+	oven := &oven{pretence: newPretence(ctx, env.T().(testing.TB)), gone: map[string]bool{}}
+	opts := console.Options{Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": cloud, "paid": paid, "oven": oven}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}, "paid": {SameMachine: true}, "oven": {SameMachine: true}}, URL: s.url, Version: "test",
 		Archives: console.NewArchives(console.ArchivesOptions{Vault: vault, Now: s.now}), Now: s.now}
 	opts.Binary.URLs = []string{s.url + "/download/" + strings.Repeat("e", 64)}
 	opts.Binary.SHA256 = map[string]string{"amd64": strings.Repeat("e", 64)}
@@ -83,7 +84,7 @@ func openSite(env *testscript.Env) (s *site, err error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := web.New(web.Options{Console: c, Catalogue: offered, URL: s.url, Version: "test", Clouds: []string{"local", "paid"}, Cloud: "local"})
+	server, err := web.New(web.Options{Console: c, Catalogue: offered, URL: s.url, Version: "test", Clouds: []string{"local", "paid", "oven"}, Cloud: "local"})
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +99,7 @@ func openSite(env *testscript.Env) (s *site, err error) {
 		cancel()
 		cloud.talking.Wait()
 		paid.talking.Wait()
+		oven.talking.Wait()
 		plain.Close()
 		s.secure.Close()
 		running.Wait()

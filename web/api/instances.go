@@ -34,6 +34,8 @@ type Instance struct {
 	Gone       time.Time    `json:"gone,omitzero"`
 	Failure    string       `json:"failure,omitempty"`
 	Archive    *Archive     `json:"archive,omitempty"`
+	Image      string       `json:"image,omitempty"` // that it is launched from; not in lists
+	Times      *BootTimes   `json:"times,omitempty"` // of its app in its cloud; not in lists
 	Wanted     *wire.Wanted `json:"wanted,omitempty"`
 	Report     *wire.Report `json:"report,omitempty"`
 	History    []Sample     `json:"history,omitempty"`
