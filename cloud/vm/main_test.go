@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 			os.Exit(code)
 		}
 	}
+	if dir := os.Getenv(holderVar); dir != "" {
+		os.Exit(holdForEver(dir))
+	}
 	os.Exit(m.Run())
 }
 

@@ -84,7 +84,7 @@ func (c *Cloud) Snapshot(ctx context.Context, instance, why string) ([]console.T
 	return things, nil
 }
 
-func (c *Cloud) snapshot(ctx context.Context, instance, why string) (things []console.Thing, err error) {
+func (c *Cloud) snapshot(ctx context.Context, instance, why string) (things []console.Thing, failure error) {
 	m, shown, err := c.machine(ctx, instance)
 	if err != nil {
 		return nil, err
@@ -93,13 +93,12 @@ func (c *Cloud) snapshot(ctx context.Context, instance, why string) (things []co
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if shown.State != console.MachineStopped {
-		if err := tell(ctx, c.kind.Dir, shown.ID, "pause", machine.Volume{}); err != nil && !errors.Is(err, errNoKeeper) {
+		letGo, err := hold(ctx, c.kind.Dir, shown.ID)
+		if err != nil && !errors.Is(err, errNoKeeper) {
 			return nil, err
-		} else if err == nil {
-			defer func() {
-				ctx := context.WithoutCancel(ctx) // whoever asked has gone, and the machine has not
-				err = errors.Join(err, tell(ctx, c.kind.Dir, shown.ID, "resume", machine.Volume{}))
-			}()
+		}
+		if err == nil {
+			defer func() { failure = errors.Join(failure, letGo()) }()
 		}
 	}
 	disks, err := v.of(instance)

@@ -212,7 +212,7 @@ func (c *Cloud) attach(ctx context.Context, volume, instance string) error {
 			return err
 		}
 	}
-	return tell(ctx, c.kind.Dir, m.ID, "attach", v.volume(volume))
+	return attach(ctx, c.kind.Dir, m.ID, v.volume(volume))
 }
 
 // machine is that of an instance, and how it is.
