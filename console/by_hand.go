@@ -17,14 +17,20 @@ func (c *Console) byHand(i Instance) ByHand {
 type Handwork struct {
 	Paste   bool // start a machine with its user-data
 	Confirm bool // say that its machine is turned off, once it is
+	// Replace and Snapshot are what somebody may do: have its machine replaced, and the
+	// disks of the old one kept.
+	Replace, Snapshot bool
 }
 
-// handwork says what a person is to do.
-func (c *Console) handwork(i Instance) Handwork {
-	if c.byHand(i) == nil || i.State.Over() || i.Machine == "" {
-		return Handwork{}
+// handwork says what a person is to do, or may.
+func (c *Console) handwork(i Instance, d Deployment, e Event) (h Handwork) {
+	if hand := c.byHand(i); hand != nil && !i.State.Over() && i.Machine != "" {
+		h.Paste, h.Confirm = i.Enrolled.IsZero() && i.State != InstanceEnding, true
 	}
-	return Handwork{Paste: i.Enrolled.IsZero() && i.State != InstanceEnding, Confirm: true}
+	_, keeps := c.opts.Clouds[i.Cloud].(VolumeKeeper)
+	h.Replace = c.mayReplace(i, d, e, false) == nil
+	h.Snapshot = h.Replace && keeps
+	return h
 }
 
 // errNoHand is of an instance whose cloud does by itself what persons are asked for elsewhere.
@@ -39,7 +45,7 @@ func (c *Console) Paste(ctx context.Context, a Actor, instance string) (text []b
 		if i, _, err = c.instanceFor(tx, a, Manage, instance); err != nil {
 			return err
 		}
-		switch work := c.handwork(i); {
+		switch work := c.handwork(i, Deployment{}, Event{}); {
 		case c.byHand(i) == nil:
 			return errNoHand
 		case !work.Paste && !i.Enrolled.IsZero():

@@ -73,7 +73,7 @@ func TestPaste(t *testing.T) {
 	m := &machine{c: l.testConsole, id: id, token: plan.Console.Token, key: newKey(t)}
 	m.mustEnrol(t)
 	view, err := l.Instance(t.Context(), anOwner, id)
-	if _, pasted := l.Paste(t.Context(), anOwner, id); !errors.As(pasted, new(*ConflictError)) || err != nil || view.Hand != (Handwork{Confirm: true}) {
+	if _, pasted := l.Paste(t.Context(), anOwner, id); !errors.As(pasted, new(*ConflictError)) || err != nil || view.Hand != (Handwork{Confirm: true, Replace: true}) {
 		t.Errorf("once it enrolled: %v, and there is to do %+v, %v", pasted, view.Hand, err)
 	}
 	l.ends(t, e)
@@ -137,7 +137,7 @@ func TestNothingByHand(t *testing.T) {
 	if err := l.ConfirmOff(t.Context(), anOwner, all[0].ID); !errors.Is(err, errNoHand) || !errors.Is(pasted, errNoHand) {
 		t.Errorf("%v, %v", pasted, err)
 	}
-	if view, err := l.Instance(t.Context(), anOwner, all[0].ID); err != nil || view.Hand != (Handwork{}) {
+	if view, err := l.Instance(t.Context(), anOwner, all[0].ID); err != nil || view.Hand != (Handwork{Replace: true}) {
 		t.Errorf("there is to do %+v, %v", view.Hand, err)
 	}
 }

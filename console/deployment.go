@@ -29,7 +29,8 @@ type Deployment struct {
 	// StateKey opens its backups where they are kept elsewhere, sealed; empty: they are kept
 	// here, or whoever runs the console has the key.
 	StateKey []byte `json:"state_key,omitempty"`
-	// Volume is the disk that its state is on; nil: the machine's own.
+	// Volume is the disk that its state is on, without an ID until it is made; nil: the
+	// machine's own.
 	Volume   *Volume           `json:"volume,omitempty"`
 	Plan     wire.Plan         `json:"plan"`
 	Settings map[string]string `json:"settings,omitempty"`

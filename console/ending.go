@@ -35,7 +35,7 @@ func (i Instance) verdict(d Deployment, at judged) verdict {
 	told := now.Sub(i.Ended)
 	said := i.saidOver()
 	switch {
-	case i.Discarded != "":
+	case i.Discarded != "", i.ReplacedBy != "": // what it wrote is given up, or on the volume of the next
 		return verdict{Take: true}
 	case i.Archive != nil:
 		if kept := now.Sub(i.Archive.Verified); !said && i.Stopped.IsZero() && kept < lastWords {
@@ -107,7 +107,7 @@ func (c *Console) DiscardState(ctx context.Context, a Actor, instance, name stri
 		switch {
 		case i.Archive != nil:
 			return &ConflictError{"its state is archived and verified; there is nothing to give up"}
-		case i.State != InstanceEnding && (i.State != InstanceLost || !e.State.Over()):
+		case i.State != InstanceEnding && !(i.State.Over() && e.State.Over()):
 			return &ConflictError{fmt.Sprintf("%s is %s, and not waiting for its final backup; end its event first", i.ID, i.State)}
 		}
 		i.Discarded, i.Failure = a.ID, ""

@@ -49,9 +49,10 @@ func (f *fleet) view(m *member, now time.Time) InstanceView {
 // Instance returns one, with all of its last report that had news.
 func (c *Console) Instance(ctx context.Context, a Actor, id string) (InstanceView, error) {
 	var i Instance
+	var e Event
 	var d Deployment
 	err := c.store.View(ctx, func(tx Tx) (err error) {
-		if i, _, err = c.instanceFor(tx, a, See, id); err != nil {
+		if i, e, err = c.instanceFor(tx, a, See, id); err != nil {
 			return err
 		}
 		d, err = get[Deployment](tx, i.Deployment)
@@ -73,7 +74,7 @@ func (c *Console) Instance(ctx context.Context, a Actor, id string) (InstanceVie
 		return InstanceView{}, ErrNotFound // and it is gone again
 	}
 	v := c.fleet.view(m, c.now())
-	v.Report, v.Hand, v.Times = i.Report, c.handwork(i), times
+	v.Report, v.Hand, v.Times = i.Report, c.handwork(i, d, e), times
 	if !i.Plain {
 		v.StartedFrom = d.Image
 	}

@@ -79,8 +79,16 @@ type Instance struct {
 	Discarded string `json:"discarded,omitempty"`
 	// Stopped is when its machine was first seen turned off; zero: it runs.
 	Stopped time.Time `json:"stopped,omitzero"`
-	// Replaces is the id of the lost one that it was launched for.
-	Replaces string    `json:"replaces,omitempty"`
+	// Replaces is the id of the one that it was launched in the place of.
+	Replaces string `json:"replaces,omitempty"`
+	// ReplacedBy is the id of the one that was launched in its place.
+	ReplacedBy string `json:"replaced_by,omitempty"`
+	// Attached is when its volume was first known to be attached; zero: it is not, or it has none.
+	Attached time.Time `json:"attached,omitzero"`
+	// Snapshot is why the disks of its machine are kept before that goes, and Snapped when
+	// they were. Empty: they are not.
+	Snapshot string    `json:"snapshot,omitempty"`
+	Snapped  time.Time `json:"snapped,omitzero"`
 	Due      time.Time `json:"due,omitzero"`
 }
 

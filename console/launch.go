@@ -50,6 +50,8 @@ type AppRequest struct {
 	// Restore is the backup that the app's state begins with, as INSTANCE/NAME: of the same
 	// app, in any event whose archives may be fetched. Empty: it begins with nothing.
 	Restore string `json:"restore,omitempty"`
+	// Volume has its state on a disk of its own, which outlives the machine.
+	Volume bool `json:"volume,omitempty"`
 }
 
 // A Preview is what a launch would do: what a person checks before the button.

@@ -187,6 +187,9 @@ func (c *Console) deploymentOf(ctx context.Context, a Actor, p prepared, o offer
 			return d, err
 		}
 	}
+	if r.Volume {
+		c.wantVolume(&d, &w)
+	}
 	if d.Restore, err = c.beginning(ctx, a, d, r.Restore, &w); err != nil {
 		return d, err
 	}

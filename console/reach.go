@@ -74,6 +74,9 @@ func (c *Console) launchOf(e Event, d Deployment, i Instance) Launch {
 	if l.Bake = d.Plan.Bake; d.Image != nil && !i.Plain {
 		l.Image = d.Image.ID
 	}
+	if d.onVolume() {
+		l.Volume = d.Volume.ID
+	}
 	return l
 }
 

@@ -97,6 +97,8 @@ func (i Instance) stateBecame(d Deployment, e Event) string {
 		return fmt.Sprintf("Archived as %s, read back and verified.", i.Archive.Name)
 	case i.Discarded != "":
 		return "Given up by name, and lost."
+	case i.ReplacedBy != "":
+		return fmt.Sprintf("What it wrote is on a volume, which %s went on with.", i.ReplacedBy)
 	case i.State == InstanceLost:
 		return "Its machine went away before its final backup came. What it had sent before is kept."
 	case !i.State.Over():

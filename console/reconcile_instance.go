@@ -77,7 +77,7 @@ func (r *reconciler) stepInstance(ctx context.Context, id string) error {
 			s.end(r.c.now())
 		case s.State == InstancePlanned && (s.event.State == EventOpen || s.event.State == EventFrozen):
 			s.State, s.Proof = InstanceLaunching, r.c.proof(s.Cloud) // before it is asked for, so that it is never forgotten
-		case s.State != InstanceLaunching && s.State != InstanceEnding && !(s.State == InstanceLive && r.c.protects(s.Instance)):
+		case s.State != InstanceLaunching && s.State != InstanceEnding && !(s.State == InstanceLive && r.c.protects(s.Instance)) && !s.unattached():
 			s.Due = time.Time{}
 		}
 	})
@@ -89,6 +89,10 @@ func (r *reconciler) stepInstance(ctx context.Context, id string) error {
 		return r.launch(ctx, s)
 	case InstanceEnding:
 		return r.end(ctx, s)
+	case InstanceStarting:
+		if s.unattached() {
+			return r.attach(ctx, s)
+		}
 	case InstanceLive:
 		if r.c.protects(s.Instance) {
 			return r.protect(ctx, s)
@@ -108,7 +112,9 @@ func (r *reconciler) launch(ctx context.Context, s subject) error {
 		now := r.c.now()
 		switch {
 		case err == nil:
-			s.has(m, now)
+			if s.has(m, now); s.unattached() {
+				s.Due = now
+			}
 		case s.State != InstanceLaunching:
 		default:
 			s.refused(err, s.deployment.Image != nil, now)
@@ -122,6 +128,9 @@ func (r *reconciler) launch(ctx context.Context, s subject) error {
 
 func (r *reconciler) askFor(ctx context.Context, s subject) (Machine, error) {
 	cloud, err := r.cloud(s.Cloud)
+	if err == nil {
+		err = r.makeVolume(ctx, &s)
+	}
 	if err != nil {
 		return Machine{}, err
 	}
@@ -209,6 +218,9 @@ func (r *reconciler) end(ctx context.Context, s subject) error {
 		return err
 	}
 	err := r.confirmOver(ctx, s)
+	if err == nil {
+		err = r.keepDisks(ctx, s)
+	}
 	if err == nil {
 		err = r.takeAway(ctx, s.Cloud, s.ID)
 	}

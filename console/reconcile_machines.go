@@ -126,7 +126,9 @@ func (r *reconciler) match(ctx context.Context, cloud string, m Machine) error {
 		if s.unwanted() {
 			return
 		}
-		s.has(m, r.c.now())
+		if s.has(m, r.c.now()); s.unattached() {
+			s.Due = r.c.now()
+		}
 		switch {
 		case s.State == InstanceEnding || (s.Stopped.IsZero() || s.deployment.Plan.Bake) && !s.event.State.Over():
 		case s.event.State.Over(), !s.deployment.HasState():
@@ -142,7 +144,7 @@ func (r *reconciler) match(ctx context.Context, cloud string, m Machine) error {
 // back where it holds what visitors wrote and nobody gave up; any other has been made
 // good for.
 func (s subject) unwanted() bool {
-	return s.State == InstanceGone || s.State == InstanceFailed || s.State == InstanceLost && (!s.deployment.HasState() || s.Discarded != "")
+	return s.State == InstanceGone || s.State == InstanceFailed || s.State == InstanceLost && (!s.deployment.HasState() || s.Discarded != "" || s.ReplacedBy != "")
 }
 
 // stranger is a machine that was launched for this console and whose instance nobody
@@ -213,12 +215,12 @@ func (r *reconciler) lose(ctx context.Context, id string) error {
 		was := s.State
 		s.State, s.Gone, s.Due = InstanceLost, now, time.Time{}
 		switch {
-		case was == InstanceEnding && (s.Archive != nil || s.Discarded != "" || !s.deployment.HasState() || !s.mayHaveWritten(s.deployment)):
+		case was == InstanceEnding && (s.Archive != nil || s.Discarded != "" || s.ReplacedBy != "" || !s.deployment.HasState() || !s.mayHaveWritten(s.deployment)):
 			s.State, s.Failure = InstanceGone, "" // nothing was lost with it
 		case was == InstanceEnding:
 			s.Failure = "its machine went away before its final backup came."
 		default:
-			s.Failure, err = r.replace(tx, s)
+			s.Failure, err = r.replace(tx, &s)
 		}
 		s.want(s.event)
 		return errors.Join(err, put(tx, s.Instance), r.c.look(tx, s.Instance.Event))
@@ -230,10 +232,10 @@ func (r *reconciler) lose(ctx context.Context, id string) error {
 }
 
 // replace launches another instance for one that is lost, where its app keeps nothing
-// that would be missing, and says what was done.
-func (r *reconciler) replace(tx Tx, s subject) (says string, err error) {
+// that would be missing, or keeps it on a volume, and says what was done.
+func (r *reconciler) replace(tx Tx, s *subject) (says string, err error) {
 	const lost = "its machine went away without having been told to."
-	if s.deployment.HasState() {
+	if s.deployment.HasState() && !s.deployment.onVolume() {
 		return lost + " What visitors wrote since its last backup went with it, so that no other is launched by itself; launch the app again.", nil
 	}
 	if s.event.State != EventOpen && s.event.State != EventFrozen || s.deployment.Plan.Bake {
@@ -243,9 +245,8 @@ func (r *reconciler) replace(tx Tx, s subject) (says string, err error) {
 	if err != nil {
 		return "", err
 	}
-	highest, recent, now := 0, 0, r.c.now()
+	recent, now := 0, r.c.now()
 	for _, i := range all {
-		highest = max(highest, i.Number)
 		if i.Replaces != "" && now.Sub(i.Created) < replacedIn {
 			recent++
 		}
@@ -253,7 +254,6 @@ func (r *reconciler) replace(tx Tx, s subject) (says string, err error) {
 	if recent >= mostReplaced {
 		return lost + fmt.Sprintf(" %d were launched in the place of others within the hour, and they do not last; look at why, and launch the app again.", recent), nil
 	}
-	i := r.c.newInstance(s.event, s.deployment, highest+1)
-	i.Replaces, i.Due = s.ID, now
-	return lost + " " + i.ID + " was launched in its place.", put(tx, i)
+	i, err := r.c.inPlaceOf(tx, &s.Instance, s.event, s.deployment)
+	return lost + " " + i.ID + " was launched in its place.", err
 }

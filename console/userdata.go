@@ -18,7 +18,7 @@ func (c *Console) userData(e Event, d Deployment, i Instance, token string) ([]b
 		return nil, err
 	}
 	plan := d.Plan
-	plan.Instance = i.ID
+	plan.Instance, plan.State.Volume = i.ID, d.volumeOf(i)
 	plan.Console = c.toldConsole(i, token)
 	plan.End = &wire.End{At: e.End, Zone: e.Zone, Freeze: apps.Duration(e.EndsAt.Sub(e.FreezesAt)), PowerOff: true}
 	text, err := userdata.Render(userdata.Spec{Plan: plan, Binary: binary})

@@ -45,6 +45,7 @@ var pageRoutes = []route{
 	{method: http.MethodPost, path: "/instances/:id/commands", who: signedIn, endpoint: page((*Server).doCommand)},
 	{method: http.MethodPost, path: "/instances/:id/discard", who: signedIn, endpoint: page((*Server).doDiscard)},
 	{method: http.MethodPost, path: "/instances/:id/paste", who: signedIn, endpoint: page((*Server).doPaste)},
+	{method: http.MethodPost, path: "/instances/:id/replace", who: signedIn, endpoint: page((*Server).doReplace)},
 	{method: http.MethodPost, path: "/instances/:id/off", who: signedIn, endpoint: page((*Server).doOff)},
 	{method: http.MethodGet, path: "/instances/:id/logs/:command", who: signedIn, endpoint: page((*Server).pageLogs)},
 

@@ -151,7 +151,7 @@ func fleetSamples(title, address string) []sample {
 	empty.fill(console.InstancePage{}, url.Values{}, noon)
 	i := sampleInstance(title, address)
 	one := instanceOf(i, noon)
-	one.Hand = console.Handwork{Paste: true, Confirm: true}
+	one.Hand = console.Handwork{Paste: true, Confirm: true, Replace: true, Snapshot: true}
 	one.Commands, one.ConfigPath = commandsOf(i), "/api/v1/instances/x/config"
 	one.Problems = []fieldProblem{{Message: title}}
 	return []sample{

@@ -185,6 +185,7 @@ PATCH   /api/v1/instances/:id/pins           yyhfyhfs
 POST    /api/v1/instances/:id/discard        yyhffhfs
 POST    /api/v1/instances/:id/paste          yyhffhfs
 POST    /api/v1/instances/:id/off            yyhffhfs
+POST    /api/v1/instances/:id/replace        yyhffhfs
 POST    /api/v1/login                        ssssssss
 GET     /api/v1/me                           yyyyyyys
 POST    /api/v1/me/password                  yyyyfffs
@@ -241,6 +242,7 @@ POST    /instances/:id/commands              yyhfyhfs
 POST    /instances/:id/discard               yyhffhfs
 POST    /instances/:id/paste                 yyhffhfs
 POST    /instances/:id/off                   yyhffhfs
+POST    /instances/:id/replace               yyhffhfs
 GET     /instances/:id/logs/:command         yyhfyhfs
 GET     /people                              yffffffs
 POST    /people                              yffffffs

@@ -27,6 +27,7 @@ type launchFlags struct {
 	set           []string
 	count         int
 	restore       string
+	volume        bool
 	dryRun, await bool
 	yes           bool
 }
@@ -75,6 +76,7 @@ With several apps a setting says whose it is: --set notice:TITLE='Our fair'.`,
 	flags.StringArrayVar(&f.set, "set", nil, "[APP:]KEY=VALUE, a setting; may be given again")
 	flags.IntVar(&f.count, "count", 0, "how many instances of each app (default 1)")
 	flags.StringVar(&f.restore, "restore", "", "`INSTANCE/NAME` of the backup that the app's state begins with, of an event's archives")
+	flags.BoolVar(&f.volume, "volume", false, "keep what visitors write on a disk of its own, which outlives the machine")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be launched, and launch nothing")
 	flags.BoolVar(&f.yes, "yes", false, "agree to what it costs")
 	flags.BoolVar(&f.await, "wait", false, "wait until all is live; exit 1 where something fails")
@@ -99,6 +101,10 @@ func (f launchFlags) request(args []string) (console.LaunchRequest, error) {
 		return r, errors.New("--restore is for one app; launch the others after it, into the same --event")
 	}
 	r.Apps[0].Restore = f.restore
+	if f.volume && len(r.Apps) > 1 {
+		return r, errors.New("--volume is for one app; launch the others after it, into the same --event")
+	}
+	r.Apps[0].Volume = f.volume
 	for _, pair := range f.set {
 		if err := set(r.Apps, pair); err != nil {
 			return r, err
