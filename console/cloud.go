@@ -46,6 +46,7 @@ type Launch struct {
 	Architectures []string
 	Image         string // an Image of a Baker's; empty: the cloud's own choice
 	Volume        string // the id of the volume its state is on: it starts where that can be attached
+	VolumeSize    int64  // bytes of a volume that is yet to be made for it; 0: there is to be none
 	// Bake says that it becomes an image: turned off, it is kept.
 	Bake bool
 	// Tags are shown beside it in the cloud's own list: the version of popup, the commits
@@ -144,8 +145,7 @@ type VolumeKeeper interface {
 
 // A VolumeAsk asks for a volume.
 type VolumeAsk struct {
-	Launch          // of the instance that it is for first
-	Size     int64  // bytes
+	Launch          // of the instance that it is for first, with its VolumeSize
 	Snapshot string // what it begins with; empty: nothing, it reads blank
 }
 

@@ -77,6 +77,7 @@ func (c *Console) launchOf(e Event, d Deployment, i Instance) Launch {
 	if d.onVolume() {
 		l.Volume = d.Volume.ID
 	}
+	l.VolumeSize = d.volumeSize()
 	return l
 }
 

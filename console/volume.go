@@ -32,6 +32,14 @@ func (c *Console) wantVolume(d *Deployment, w *wrong) {
 	}
 }
 
+// volumeSize is that of a volume which is yet to be made; 0: there is to be none.
+func (d Deployment) volumeSize() int64 {
+	if d.Volume == nil || d.Volume.ID != "" {
+		return 0
+	}
+	return max(int64(d.Plan.Manifest.State.Size), leastVolume)
+}
+
 // onVolume says that its state is on a volume, which was made.
 func (d Deployment) onVolume() bool { return d.Volume != nil && d.Volume.ID != "" }
 
@@ -53,10 +61,9 @@ func (r *reconciler) makeVolume(ctx context.Context, s *subject) error {
 	if !keeps {
 		return fmt.Errorf("%s keeps no volumes any more; start the console with it as it was", s.Cloud)
 	}
-	size := max(int64(s.deployment.Plan.Manifest.State.Size), leastVolume)
 	within, cancel := context.WithTimeout(ctx, launchTimeout)
 	defer cancel()
-	made, err := keeper.MakeVolume(within, VolumeAsk{Launch: r.c.launchOf(s.event, s.deployment, s.Instance), Size: size})
+	made, err := keeper.MakeVolume(within, VolumeAsk{Launch: r.c.launchOf(s.event, s.deployment, s.Instance)})
 	if err != nil {
 		return fmt.Errorf("make its volume: %w", err)
 	}

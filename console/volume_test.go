@@ -80,7 +80,7 @@ func TestVolume(t *testing.T) {
 	e, all := l.launched(t, onVolume())
 	first := all[0]
 	volume, fresh := l.told(t, first.ID)
-	if !fresh || len(f.made) != 1 || f.made[0].Size != leastVolume || f.made[0].Instance != first.ID || f.had[volume] != "" {
+	if !fresh || len(f.made) != 1 || f.made[0].VolumeSize != leastVolume || f.made[0].Instance != first.ID || f.had[volume] != "" {
 		t.Errorf("%s, fresh %v, made %+v, had by %q", volume, fresh, f.made, f.had[volume])
 	}
 	if i := stored[Instance](t, l.testConsole, first.ID); i.Failure != "its volume is not attached yet: its machine does not run yet" {

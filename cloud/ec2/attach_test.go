@@ -234,7 +234,7 @@ func TestAVolumeFromASnapshot(t *testing.T) {
 			t.Fatal(err)
 		}
 		ask := s.volumeAsk("two")
-		ask.Attempt, ask.Snapshot, ask.Size = 1, made[1].ID, 0
+		ask.Attempt, ask.Snapshot, ask.VolumeSize = 1, made[1].ID, 0
 		var next console.Volume
 		s.await("the snapshot is complete", func() bool {
 			next, err = s.MakeVolume(t.Context(), ask)

@@ -69,7 +69,10 @@ func (c *Cloud) bill(ctx context.Context, table prices.Table, r *region, l conso
 		b.Volume(string(d.Ebs.VolumeType), aws.ToInt32(d.Ebs.VolumeSize), false)
 	}
 	b.Address()
-	if l.Volume != "" {
+	switch {
+	case l.VolumeSize > 0:
+		b.Volume(c.opts.VolumeType, int32((l.VolumeSize+gib-1)/gib), true)
+	case l.Volume != "":
 		v, err := c.findVolume(ctx, l.Volume)
 		if err != nil {
 			return nil, err

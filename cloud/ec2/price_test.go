@@ -33,6 +33,12 @@ func TestPrice(t *testing.T) {
 	}
 	sameLines(t, price, []console.PriceLine{{What: "t3.small in us-east-1", Hour: 20800}, {What: "20 GiB of gp3 in us-east-1", Hour: 2192},
 		{What: "a public IPv4 address", Hour: 5000}, {What: "3 GiB of gp3 in us-east-1 for the state", Hour: 329, Stays: true}})
+	l.Volume, l.VolumeSize = "", 3<<30-1
+	if yetToBeMade, err := s.Price(t.Context(), l); err != nil {
+		t.Error(err)
+	} else {
+		sameLines(t, yetToBeMade, price.Lines)
+	}
 	if n := s.called("RunInstances"); n != 0 {
 		t.Errorf("a price launched %d machines", n)
 	}

@@ -35,7 +35,7 @@ func (c *Cloud) MakeVolume(ctx context.Context, ask console.VolumeAsk) (console.
 	switch {
 	case ask.EventID == "" || ask.Deployment == "":
 		return console.Volume{}, errNoEvent
-	case ask.Size > mostVolumeGiB*gib || ask.Size <= 0 && ask.Snapshot == "":
+	case ask.VolumeSize > mostVolumeGiB*gib || ask.VolumeSize <= 0 && ask.Snapshot == "":
 		return console.Volume{}, refused("a volume for state has 1 to %d GiB; correct the state's size in the app's manifest", mostVolumeGiB)
 	}
 	unlock, err := c.busy.lock(ctx, "volume/"+ask.EventID+"/"+ask.Deployment)
@@ -99,7 +99,7 @@ func describeVolumes(ctx context.Context, r *region, filters ...types.Filter) ([
 
 // createVolume asks for a volume where the instance that it is for will start.
 func (c *Cloud) createVolume(ctx context.Context, ask console.VolumeAsk) (held, error) {
-	size := int32((ask.Size + gib - 1) / gib)
+	size := int32((ask.VolumeSize + gib - 1) / gib)
 	var from *types.Snapshot
 	if ask.Snapshot != "" {
 		s, err := c.findSnapshot(ctx, ask.Snapshot)

@@ -33,7 +33,9 @@ func init() {
 }
 
 func (s *site) volumeAsk(instance string) console.VolumeAsk {
-	return console.VolumeAsk{Launch: s.ask(instance), Size: 3<<30 - 1}
+	l := s.ask(instance)
+	l.VolumeSize = 3<<30 - 1
+	return console.VolumeAsk{Launch: l}
 }
 
 func (s *site) makeVolume(ask console.VolumeAsk) console.Volume {
@@ -216,8 +218,8 @@ func TestAVolumeThatCannotBeMarkedIsRemoved(t *testing.T) {
 func TestABadVolumeIsRefused(t *testing.T) {
 	s := newSite(t, AWS)
 	for want, change := range map[string]func(*console.VolumeAsk){
-		"1 to 16384 GiB":               func(a *console.VolumeAsk) { a.Size = 0 },
-		"has 1 to 16384":               func(a *console.VolumeAsk) { a.Size = 1 << 60 },
+		"1 to 16384 GiB":               func(a *console.VolumeAsk) { a.VolumeSize = 0 },
+		"has 1 to 16384":               func(a *console.VolumeAsk) { a.VolumeSize = 1 << 60 },
 		"names none":                   func(a *console.VolumeAsk) { a.EventID = "" },
 		"no snapshot snap-01234567 in": func(a *console.VolumeAsk) { a.Snapshot = "snap-01234567" },
 	} {

@@ -125,10 +125,10 @@ func (v *volumes) make(ctx context.Context, id string, ask console.VolumeAsk) er
 	d := disk{ID: id, Event: ask.Event, EventID: ask.EventID, Deployment: ask.Deployment, Raw: true, Made: time.Now().UTC(),
 		Detail: "the state of " + ask.App}
 	if ask.Snapshot == "" {
-		if err := checkFree(v.dir, ask.Size); err != nil {
+		if err := checkFree(v.dir, ask.VolumeSize); err != nil {
 			return err
 		}
-		return v.shelf().add(d, func(path string) error { return blank(path, ask.Size) })
+		return v.shelf().add(d, func(path string) error { return blank(path, ask.VolumeSize) })
 	}
 	from, found, err := v.snapshots().find(ask.Snapshot)
 	if err == nil && (!found || !from.Raw) {
@@ -138,7 +138,7 @@ func (v *volumes) make(ctx context.Context, id string, ask console.VolumeAsk) er
 		return err
 	}
 	return v.shelf().add(d, func(path string) error {
-		return errors.Join(copyDisk(ctx, v.snapshots().path(from.ID), path), grow(path, ask.Size))
+		return errors.Join(copyDisk(ctx, v.snapshots().path(from.ID), path), grow(path, ask.VolumeSize))
 	})
 }
 

@@ -14,7 +14,7 @@ import (
 // volume asks for the volume of a deployment.
 func (s *site) volume(deployment string, size int64, snapshot string) (console.Volume, error) {
 	s.t.Helper()
-	return s.MakeVolume(s.t.Context(), console.VolumeAsk{Launch: console.Launch{Instance: "one", EventID: "e1", Deployment: deployment, App: "toy"}, Size: size, Snapshot: snapshot})
+	return s.MakeVolume(s.t.Context(), console.VolumeAsk{Launch: console.Launch{Instance: "one", EventID: "e1", Deployment: deployment, App: "toy", VolumeSize: size}, Snapshot: snapshot})
 }
 
 func (s *site) ids(event string) (ids []string) {
@@ -70,9 +70,9 @@ func TestVolumeThatCannotBeMade(t *testing.T) {
 	s := open(t)
 	for want, ask := range map[string]console.VolumeAsk{
 		"has 0 bytes":         {},
-		"or ask for less":     {Size: 1 << 60},
-		"begin with another":  {Size: 1, Snapshot: "snap-0123456789abcdef"},
-		"snapshot ../machine": {Size: 1, Snapshot: "../machine"},
+		"or ask for less":     {Launch: console.Launch{VolumeSize: 1 << 60}},
+		"begin with another":  {Launch: console.Launch{VolumeSize: 1}, Snapshot: "snap-0123456789abcdef"},
+		"snapshot ../machine": {Launch: console.Launch{VolumeSize: 1}, Snapshot: "../machine"},
 	} {
 		ask.Deployment = "d1"
 		if v, err := s.MakeVolume(t.Context(), ask); err == nil || !strings.Contains(err.Error(), want) {

@@ -53,7 +53,7 @@ func TestStatusTellsAll(t *testing.T) {
 // TestUnknownVerb is a mistake in how popup is called.
 func TestUnknownVerb(t *testing.T) {
 	for args, want := range map[string]string{
-		"stauts":        `popup: there is no verb "stauts"; did you mean status? popup --help lists all verbs`,
+		"stauts":        `popup: there is no verb "stauts"; did you mean state, or status? popup --help lists all verbs`,
 		"roll":          "did you mean rollback?",
 		"frobnicate":    `there is no verb "frobnicate"; popup --help lists all verbs`,
 		"sync now":      "popup sync --help shows how it is called",
