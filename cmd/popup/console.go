@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"popup/console"
@@ -30,6 +31,7 @@ type consoleFlags struct {
 	clouds       cloudFlags
 	state        bucketFlags
 	allowPrivate bool
+	keepImages   time.Duration
 	oidc         oidc.Config
 	cluster      clusterFlags
 	verbose      bool
@@ -68,6 +70,7 @@ stop (Ctrl-C, or TERM) it answers what is asked right now, for at most 10 s.`,
 	flags.StringVar(&f.catalogue, "catalogue", "", "folder or repository URL[#REF] of the apps that are offered (default those that ship with popup)")
 	f.clouds.add(flags)
 	f.state.add(flags)
+	flags.DurationVar(&f.keepImages, "keep-images", 30*24*time.Hour, "how long an image that was baked is kept")
 	flags.BoolVar(&f.allowPrivate, "allow-private-addresses", false, "fetch apps also from this machine and from private networks")
 	flags.StringVar(&f.oidc.Issuer, "oidc-issuer", "", "`URL` of an OpenID provider that people may sign in with")
 	flags.StringVar(&f.oidc.ClientID, "oidc-client-id", "", "what this console is called there")
@@ -88,6 +91,9 @@ const garbage = 50
 func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Logger) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)
+	}
+	if f.keepImages < time.Hour {
+		return usageError{fmt.Errorf("--keep-images %s: keep images for an hour at least", f.keepImages)}
 	}
 	at, err := findConsole(f.dataDir)
 	if err != nil {
@@ -137,7 +143,7 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 	c, err := console.New(ctx, console.Options{
 		Store: kept.store, Keys: kept.keys, Archives: kept.archives, State: state, Catalogue: apps, Guard: strangers,
 		Clouds: sky.clouds, Cloud: f.clouds.names[0], Reach: sky.reach,
-		URL: listening.URL, Pin: listening.Pin, Version: version, Log: log, Binary: binary,
+		URL: listening.URL, Pin: listening.Pin, Version: version, Log: log, Binary: binary, KeepImages: f.keepImages,
 	})
 	if err != nil {
 		return err
