@@ -69,6 +69,7 @@ type vouching struct{ *Cloud }
 type region struct {
 	name   string
 	compat bool
+	past   bool // it was used once: nothing more is launched there
 	ec2    ec2API
 	ssm    ssmAPI // of public images; with Compat it is not asked
 	keys   aws.CredentialsProvider
@@ -123,8 +124,21 @@ func open(ctx context.Context, opts Options) (*Cloud, error) {
 		return nil, errors.New("which region? Give --ec2-region, like eu-central-1, or set AWS_REGION")
 	}
 	c := &Cloud{opts: opts, opened: time.Now(), busy: keyed{held: map[string]chan struct{}{}}, recent: map[string]asked{}}
-	for _, name := range slices.Compact(slices.Clone(opts.Regions)) {
+	for n, name := range opts.Regions {
+		if slices.Contains(opts.Regions[:n], name) {
+			continue
+		}
 		c.regions = append(c.regions, c.newRegion(cfg, name))
+	}
+	past, err := pastRegions(opts)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range past {
+		r := c.newRegion(cfg, name)
+		r.past = true
+		c.regions = append(c.regions, r)
+		opts.Log.Warn("machines may be in a region that was used before; it is asked for them as well", "region", name, "kept in", regionsFile(opts.Dir))
 	}
 	return c, nil
 }

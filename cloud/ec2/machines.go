@@ -196,7 +196,7 @@ func (c *Cloud) Machines(ctx context.Context) ([]console.Machine, error) {
 		case s.gone():
 		case !twice || !first.live():
 			listed[name] = s
-		case s.live():
+		case s.live() && s.id() != first.id(): // one that is seen in two regions of one endpoint is one
 			c.endSecond(ctx, name, first, s)
 		}
 	}

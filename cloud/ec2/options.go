@@ -49,6 +49,10 @@ type Options struct {
 	// Console marks what is this console's; it never changes. All that the console
 	// makes is tagged with it, and nothing else is ever touched.
 	Console string
+	// Dir is where it is kept which regions were ever used, so that what was made in one is
+	// found, shown and removed also by a console that is told of others; it is made. Empty:
+	// it is not kept, and what is in a region that is not named is taken to be gone.
+	Dir string
 	// Prices is a file with a table of prices that replaces the one of this program; empty:
 	// that one. It is read anew for each price, so that a newer one counts from then on.
 	Prices string

@@ -57,6 +57,9 @@ func (c *Cloud) places(ctx context.Context) ([]place, error) {
 		nth, region int
 	}
 	turns, err := everywhere(c, func(r *region) ([]turn, error) {
+		if r.past {
+			return nil, nil
+		}
 		subnets, err := c.subnets(ctx, r)
 		var turns []turn
 		seen := map[string]int{}
@@ -89,7 +92,9 @@ func (c *Cloud) places(ctx context.Context) ([]place, error) {
 func (c *Cloud) regionNames() string {
 	var names []string
 	for _, r := range c.regions {
-		names = append(names, r.name)
+		if !r.past {
+			names = append(names, r.name)
+		}
 	}
 	return strings.Join(names, " and ")
 }
