@@ -19,14 +19,15 @@ import (
 // A bakingCloud makes images of machines that are off.
 type bakingCloud struct {
 	*holdingCloud
-	now     func() time.Time
-	images  []Image // guarded by the fakeCloud's mutex, as is what follows
-	forgets []string
+	now    func() time.Time
+	images []Image // guarded by the fakeCloud's mutex, as is what follows
+	asks   int     // how often it was asked for an image
 }
 
 func (f *bakingCloud) Bake(_ context.Context, instance string, tags map[string]string) (Image, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asks++
 	id := "image-of-" + instance
 	made := slices.ContainsFunc(f.images, func(i Image) bool { return i.ID == id })
 	if m, there := f.machines[instance]; !made && (!there || m.State != MachineStopped) {
@@ -48,7 +49,6 @@ func (f *bakingCloud) Images(context.Context) ([]Image, error) {
 func (f *bakingCloud) Forget(_ context.Context, image string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.forgets = append(f.forgets, image)
 	f.images = slices.DeleteFunc(f.images, func(i Image) bool { return i.ID == image })
 	return f.failure("forget", image)
 }
@@ -109,10 +109,21 @@ func TestBake(t *testing.T) {
 	l.polls(t, 3)
 	l.reports(t, i.ID, bakedReport)
 	l.polls(t, 3)
-	if len(f.baked()) != 0 {
-		t.Fatal("an image was made of a machine that runs")
+	if f.asks != 0 {
+		t.Fatal("an image was asked for of a machine that runs")
 	}
+	f.change(func(c *fakeCloud) {
+		c.fails = func(call, _ string) error {
+			if call == "terminate" {
+				return errors.New("it does not go")
+			}
+			return nil
+		}
+	})
 	l.turnsOff(t, i.ID)
+	checkState(t, "operation, while its machine is there", stored[Operation](t, l.testConsole, o.ID).State, OperationRunning)
+	f.change(func(c *fakeCloud) { c.fails = nil })
+	l.later(t, longestPause)
 	b, err := l.BakeOf(t.Context(), anOwner, o)
 	if err != nil || b.State != BakeDone || b.Image != f.images[0].ID || b.Failure != "" {
 		t.Fatalf("the bake is %+v, %v", b, err)

@@ -128,7 +128,7 @@ func TestLaunchWithoutItsImage(t *testing.T) {
 	}
 	_, all := l.launched(t, fair(AppRequest{App: "notice"}))
 	if len(asked) != 2 || asked[0].Image != "image-1" || asked[1].Image != "" || asked[1].Attempt != asked[0].Attempt+1 {
-		t.Fatalf("asked for %+v", asked)
+		t.Fatalf("asked %d times, first from %q and last from %q, attempt %d", len(asked), asked[0].Image, asked[len(asked)-1].Image, asked[len(asked)-1].Attempt)
 	}
 	if all[0].State != InstanceStarting || all[0].Failure != "" || all[0].Refusals != 0 {
 		t.Errorf("it is %s, %q", all[0].State, all[0].Failure)
