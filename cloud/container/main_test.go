@@ -75,9 +75,23 @@ func open(t *testing.T) *site {
 	})
 	s := &site{t: t, opts: Options{Dir: filepath.Join(base, "machines"), Host: "127.0.0.1", Log: slog.New(slog.DiscardHandler),
 		Image: machine.ImageConfig{Packages: []string{"php-fpm"}, Kernel: true, Cache: filepath.Join(testutil.RepositoryRoot(t), ".cache", "machine")}}}
+	built(t, s.opts.Image)
 	s.open()
 	t.Cleanup(s.clear)
 	return s
+}
+
+// built builds the image where there is none yet: that takes longer than tests wait for
+// a machine.
+func built(t *testing.T, cfg machine.ImageConfig) {
+	t.Helper()
+	image, err := machine.BuildImage(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := image.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func (s *site) open() {
