@@ -17,6 +17,7 @@ import (
 	"popup/cloud/cloudtest"
 	"popup/cloud/kept"
 	"popup/console"
+	"popup/internal/metadata"
 	"popup/userdata"
 )
 
@@ -54,7 +55,7 @@ func TestInstanceIsServed(t *testing.T) {
 	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	for entry := range strings.SplitSeq(strings.TrimSuffix(string(environ), "\x00"), "\x00") {
 		name, _, _ := strings.Cut(entry, "=")
-		if err != nil || !slices.Contains([]string{"PATH", "LANG", "TMPDIR", "POPUP_PROCESS"}, name) {
+		if err != nil || !slices.Contains([]string{"PATH", "LANG", "TMPDIR", "POPUP_PROCESS", metadata.DisabledEnv}, name) {
 			t.Errorf("its environment has %s, %v", name, err)
 		}
 	}
