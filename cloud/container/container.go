@@ -4,6 +4,8 @@
 //
 // It isolates less than a virtual machine: the kernel and the clock are this machine's,
 // and the root of a container is this machine's root less what would reach the hardware.
+// An app is not root there, and is confined as on any machine; but whoever does become
+// root in a container can become root here, by what is in a /proc that they mount anew.
 // A container reaches this machine alone: by a link of two, over which it has the
 // console, and repositories that are served on it.
 //

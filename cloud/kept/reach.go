@@ -81,14 +81,20 @@ type Forward struct {
 	dial     func(context.Context) (net.Conn, error)
 	ctx      context.Context // of what is passed on
 	stop     context.CancelFunc
+	turns    chan struct{} // of what is passed on at once
 	running  sync.WaitGroup
 }
+
+// mostPassed is how many connections are passed on at once; others wait for their turn.
+// Each takes of what this machine's programs may have open, the console among them, and
+// anybody in a machine may begin as many as they like.
+const mostPassed = 256
 
 // NewForward passes on what connects to listener, which is the Forward's from now on,
 // to whom dial calls then: whoever is not there now may be later. The caller closes it.
 func NewForward(listener net.Listener, dial func(context.Context) (net.Conn, error)) *Forward {
 	ctx, stop := context.WithCancel(context.Background())
-	f := &Forward{listener: listener, dial: dial, ctx: ctx, stop: stop}
+	f := &Forward{listener: listener, dial: dial, ctx: ctx, stop: stop, turns: make(chan struct{}, mostPassed)}
 	f.running.Go(f.accept)
 	return f
 }
@@ -112,11 +118,17 @@ func (f *Forward) accept() {
 	pause := time.NewTicker(100 * time.Millisecond)
 	defer pause.Stop()
 	for {
+		select {
+		case f.turns <- struct{}{}:
+		case <-f.ctx.Done():
+			return
+		}
 		conn, err := f.listener.Accept()
 		if err == nil {
-			f.running.Go(func() { f.pass(conn) })
+			f.running.Go(func() { f.pass(conn); <-f.turns })
 			continue
 		}
+		<-f.turns
 		select {
 		case <-f.ctx.Done():
 			return

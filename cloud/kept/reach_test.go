@@ -146,3 +146,35 @@ func TestSocketsHaveShortPaths(t *testing.T) {
 		t.Errorf("listens at %v, %v", l, err)
 	}
 }
+
+// Whoever holds all the connections that they may holds none of others up for ever, and
+// ends nothing.
+func TestForwardIsBounded(t *testing.T) {
+	end, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	echo(t, end)
+	dialled := make(chan struct{}, 2*mostPassed)
+	to := To("tcp", end.Addr().String())
+	_, address := forward(t, func(ctx context.Context) (net.Conn, error) { dialled <- struct{}{}; return to(ctx) })
+	var held []net.Conn
+	for range mostPassed + 1 {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		held = append(held, conn)
+	}
+	for range mostPassed {
+		<-dialled
+	}
+	select {
+	case <-dialled:
+		t.Fatalf("more than %d are passed on at once", mostPassed)
+	case <-time.After(100 * time.Millisecond):
+	}
+	_ = held[7].Close()
+	<-dialled // the one that waited
+}

@@ -95,10 +95,10 @@ func (v *VM) network() string {
 	parts := []string{"user", "id=net"}
 	if v.cfg.EC2 != nil {
 		parts = append(parts, "net=169.254.169.0/24", "host="+HostFromEC2, "dhcpstart="+ec2Guest,
-			guestForward(ec2Metadata+":80", v.metadataSocket()))
+			v.guestForward(ec2Metadata+":80", v.metadataSocket()))
 	}
 	for address, socket := range v.cfg.Sockets {
-		parts = append(parts, guestForward(address, socket))
+		parts = append(parts, v.guestForward(address, socket))
 	}
 	for port, addr := range v.forward {
 		parts = append(parts, fmt.Sprintf("hostfwd=tcp:%s-:%d", addr, port))
@@ -108,8 +108,8 @@ func (v *VM) network() string {
 
 // guestForward has QEMU start a process for each connection to an address, which joins
 // it to a socket. QEMU splits the line at blanks, as a shell would.
-func guestForward(address, socket string) string {
-	return fmt.Sprintf("guestfwd=tcp:%s-cmd:%s", address, comma(fmt.Sprintf("/proc/%d/exe %s %s", os.Getpid(), verbPipe, shellQuote(socket))))
+func (v *VM) guestForward(address, socket string) string {
+	return fmt.Sprintf("guestfwd=tcp:%s-cmd:%s", address, comma(fmt.Sprintf("/proc/%d/exe %s %s %s", os.Getpid(), verbPipe, shellQuote(socket), shellQuote(v.run))))
 }
 
 // cache is how what the machine wrote comes to the disk: one that is kept is believed

@@ -76,7 +76,7 @@ type VM struct {
 	cfg      VMConfig
 	dir      string // the disks
 	ownDir   bool
-	run      string // the socket of the metadata service; its path is short
+	run      string // the socket of the metadata service, and turns of pipes; its path is short
 	forward  map[int]netip.AddrPort
 	plugging sync.Mutex
 	plugged  map[string]bool // the serials of volumes; guarded by plugging
@@ -149,6 +149,11 @@ func (v *VM) prepare(ctx context.Context) (err error) {
 		}
 	}
 	v.accel = accelerator(ctx, v.cfg.Image)
+	if v.run = v.cfg.Run; v.run == "" {
+		if v.run, err = os.MkdirTemp("", "popup-vm-"); err != nil {
+			return fmt.Errorf("make a folder for its sockets: %w", err)
+		}
+	}
 	if v.cfg.EC2 != nil {
 		return v.serveMetadata()
 	}
@@ -179,11 +184,6 @@ func (v *VM) metadataSocket() string { return filepath.Join(v.run, "imds") }
 // serveMetadata answers on a socket that only this machine's root, and QEMU,
 // can reach.
 func (v *VM) serveMetadata() (err error) {
-	if v.run = v.cfg.Run; v.run == "" {
-		if v.run, err = os.MkdirTemp("", "popup-vm-"); err != nil {
-			return fmt.Errorf("make a folder for the metadata service: %w", err)
-		}
-	}
 	listener, err := net.Listen("unix", v.metadataSocket())
 	if err != nil {
 		return fmt.Errorf("serve metadata: %w", err)
