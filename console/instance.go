@@ -81,6 +81,8 @@ type Instance struct {
 	Stopped time.Time `json:"stopped,omitzero"`
 	// Replaces is the id of the one that it was launched in the place of.
 	Replaces string `json:"replaces,omitempty"`
+	// Inherits says that its volume holds the state of one before it.
+	Inherits bool `json:"inherits,omitempty"`
 	// ReplacedBy is the id of the one that was launched in its place.
 	ReplacedBy string `json:"replaced_by,omitempty"`
 	// Attached is when its volume was first known to be attached; zero: it is not, or it has none.

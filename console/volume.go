@@ -48,7 +48,7 @@ func (d Deployment) volumeOf(i Instance) *wire.Volume {
 	if !d.onVolume() {
 		return nil
 	}
-	return &wire.Volume{ID: d.Volume.ID, Fresh: i.Replaces == ""}
+	return &wire.Volume{ID: d.Volume.ID, Fresh: !i.Inherits}
 }
 
 // makeVolume makes the volume of an instance's deployment, and writes it down before it
@@ -176,6 +176,9 @@ func (c *Console) inPlaceOf(tx Tx, i *Instance, e Event, d Deployment) (next Ins
 	}
 	next = c.newInstance(e, d, highest+1)
 	next.Replaces, next.Due = i.ID, c.now()
+	// Until one was live its disk may never have been formatted. What is not blank is only
+	// mounted in any case; but one that reads blank after that is not what it should be.
+	next.Inherits = i.Inherits || !i.LiveSince.IsZero()
 	i.ReplacedBy = next.ID
 	return next, put(tx, next)
 }

@@ -72,6 +72,21 @@ func (l *living) told(t *testing.T, instance string) (id string, fresh bool) {
 
 func onVolume() LaunchRequest { return fair(AppRequest{App: "guestbook", Volume: true}) }
 
+// TestVolumeThatWasNeverUsed may be formatted by whoever takes the place of one that was
+// lost before it was live.
+func TestVolumeThatWasNeverUsed(t *testing.T) {
+	l, f := newVolumes(t)
+	e, all := l.launched(t, onVolume())
+	f.change(func(f *fakeCloud) { clear(f.machines) })
+	l.polls(t, 5)
+	if all = l.instances(t, e.ID); len(all) != 2 || all[1].Replaces != all[0].ID {
+		t.Fatalf("its machine went away: %v", statesOf(all))
+	}
+	if _, fresh := l.told(t, all[1].ID); !fresh {
+		t.Error("the volume may be blank, and must not be formatted")
+	}
+}
+
 // TestVolume: state is on a volume that is made once, formatted for the first instance
 // alone, moves to the one that takes its place, and goes once what is on it is archived.
 func TestVolume(t *testing.T) {
