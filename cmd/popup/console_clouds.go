@@ -148,7 +148,7 @@ const markBytes = 8
 
 func openEC2(ctx context.Context, p place) (opened, error) {
 	opts := p.ec2
-	opts.Profile, opts.Log = ec2.Profile(p.profile), p.log
+	opts.Profile, opts.Log, opts.Dir = ec2.Profile(p.profile), p.log, p.at.machines("ec2")
 	// It is the same for a console that was restored, with its key file.
 	opts.Console = "popup-" + hex.EncodeToString(p.keys.Derive("mark of machines")[:markBytes])
 	if opts.Profile == ec2.AWS || p.certs != "" {

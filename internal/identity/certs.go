@@ -91,7 +91,7 @@ func readFile(path string, now time.Time) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() // it was only read
+	defer func() { _ = file.Close() }() // it was only read
 	text, err := io.ReadAll(io.LimitReader(file, maxCertFile+1))
 	switch {
 	case err != nil:
