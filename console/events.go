@@ -134,11 +134,11 @@ func (c *Console) CreateEvent(ctx context.Context, a Actor, r EventRequest) (e E
 func (c *Console) newEvent(ctx context.Context, a Actor, r EventRequest, life apps.Lifetime, w *wrong) Event {
 	e := Event{ID: newID(12), Name: r.Name, Title: cmp.Or(r.Title, r.Name), State: EventDraft, Owner: a.ID, Webhook: r.Webhook, Created: c.now()}
 	w.check("title", checkTitle(e.Title))
-	if e.Name == "" {
-		e.Name = cmp.Or(nameOf(e.Title), "event")
-	} else {
-		w.check("name", checkName(e.Name))
+	if err := checkName(e.Name); e.Name != "" && err != nil {
+		w.add("name", err.Error())
+		e.Name = "" // all else is looked at as under a name that it may have
 	}
+	e.Name = cmp.Or(e.Name, nameOf(e.Title), "event")
 	w.check("webhook", c.checkWebhook(ctx, r.Webhook))
 	dates{Start: r.Start, Freeze: r.Freeze, End: r.End, Zone: r.Zone, Life: life}.set(&e, c.now(), w)
 	e.setCap(r.Cap, w)

@@ -147,6 +147,9 @@ func TestHostileValues(t *testing.T) {
 			if fields := errorsOf(t, got); got.status != 422 || !slices.Contains(fields, named) {
 				t.Errorf("%s as %.60q: %d names %v, %.200s", field, value, got.status, fields, got.body)
 			}
+			if len(got.body) > 4000 {
+				t.Errorf("%s as %.60q is told in %d bytes", field, value, len(got.body))
+			}
 			if addressed := strings.HasSuffix(field, "repository") || strings.HasSuffix(field, "service") || strings.HasSuffix(field, "webhook"); addressed && strings.Contains(got.body, "s3cret") {
 				t.Errorf("%s: a password is repeated: %s", field, got.body)
 			}
