@@ -109,7 +109,7 @@ func TestKilledAndDescribedLate(t *testing.T) {
 func TestTerminateWaitsForWhatIsNotDescribed(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		s.fake.Lag(100 * time.Millisecond)
-		s.fake.Lose("RunInstances", 1)
+		s.fake.Lose("RunInstances", mostAttempts) // no answer is faster than the kill
 		ctx, kill := context.WithCancel(t.Context())
 		s.fake.Watch(func(c ec2fake.Call) {
 			if c.Action == "RunInstances" && s.called("RunInstances") > 0 {
@@ -120,6 +120,7 @@ func TestTerminateWaitsForWhatIsNotDescribed(t *testing.T) {
 			t.Fatal("launched though it was killed")
 		}
 		s.fake.Watch(nil)
+		s.fake.Heal()
 		s.open()
 		s.terminate("one")
 		if left := s.live(); len(left) > 0 {
