@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3/acme"
 )
 
@@ -65,7 +64,8 @@ func (c *Certs) obtain(ctx context.Context, domain string) error {
 		if err := c.config.RenewCertAsync(ctx, domain, false); err != nil {
 			return err
 		}
-		c.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: domain}})
+		// The old one is left beside it: without it https had no answer for a moment,
+		// and of two certificates certmagic takes the one that holds.
 		if cert, err = c.config.CacheManagedCertificate(ctx, domain); err != nil {
 			return fmt.Errorf("read the renewed certificate of %s: %w", domain, err)
 		}

@@ -4,9 +4,11 @@ package authority
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -57,6 +59,10 @@ func New(t *testing.T, o Options) *Authority {
 			http.Error(w, "closed for the night", http.StatusServiceUnavailable)
 			return
 		}
+		if r.URL.Path == wfe.DirectoryPath && o.Validity != 0 {
+			withoutRenewalInfo(w, r, handler)
+			return
+		}
 		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
@@ -64,6 +70,23 @@ func New(t *testing.T, o Options) *Authority {
 	a.PEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	a.Directory = server.URL + wfe.DirectoryPath
 	return a
+}
+
+// withoutRenewalInfo answers a directory that does not offer to say when a
+// certificate is best renewed: pebble says a time by chance, up to a day off, which
+// for one that holds seconds is half the time at once.
+func withoutRenewalInfo(w http.ResponseWriter, r *http.Request, handler http.Handler) {
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, r)
+	var directory map[string]any
+	if err := json.Unmarshal(recorder.Body.Bytes(), &directory); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	delete(directory, "renewalInfo")
+	maps.Copy(w.Header(), recorder.Header())
+	w.Header().Del("Content-Length")
+	_ = json.NewEncoder(w).Encode(directory) // who asked asks again, or fails and says so
 }
 
 func (a *Authority) admit(path string) bool {
