@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"popup/console"
 	"popup/internal/machine"
 	"popup/internal/testutil"
 	"popup/internal/testutil/ec2fake"
@@ -33,7 +34,7 @@ func TestEC2(t *testing.T) {
 	racks := &rack{t: t, fake: fake, signer: signer, seen: map[string]bool{}}
 	racks.power()
 
-	event, i := d.launch("guestbook", time.Now().Add(time.Hour), 2*time.Minute)
+	event, i := d.launch(console.AppRequest{App: "guestbook"}, time.Now().Add(time.Hour), 2*time.Minute)
 	seen := fake.Instances()
 	if len(seen) != 1 || i.Machine != seen[0].ID || seen[0].Behaviour != "terminate" || seen[0].MetadataTokens != "required" {
 		t.Fatalf("%s runs on %q, and EC2 has %+v", i.ID, i.Machine, seen)
@@ -48,7 +49,7 @@ func TestEC2(t *testing.T) {
 	d.start()
 	_, err = d.EndEvent(t.Context(), event, "fair")
 	noError(t, err)
-	receipt := d.provenGone(event, i)
+	receipt := d.provenGone(event, i.ID)
 	if len(receipt.Things) == 0 || receipt.Instances[0].Archive == nil {
 		t.Errorf("the receipt names no group, or no archive: %+v", receipt)
 	}

@@ -16,11 +16,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"popup/apps"
 	"popup/console"
 	"popup/internal/testutil"
 	"popup/internal/wire"
@@ -37,6 +37,8 @@ type desk struct {
 	url  string
 	log  *testutil.Buffer
 	cmd  *exec.Cmd
+	// token is what the Client signs in with.
+	token string
 	*client.Client
 }
 
@@ -186,19 +188,19 @@ func (d *desk) claim(link string) {
 	defer anonymous.Close()
 	added, err := anonymous.Login(d.t.Context(), who)
 	noError(d.t, err)
-	at.Token = added.Secret
+	at.Token, d.token = added.Secret, added.Secret
 	d.Client, err = client.New(at)
 	noError(d.t, err)
 }
 
 // launch launches an app until a moment, a whole minute, and waits until it is live.
-func (d *desk) launch(app apps.AppID, until time.Time, within time.Duration) (event string, i api.Instance) {
+func (d *desk) launch(app console.AppRequest, until time.Time, within time.Duration) (event string, i api.Instance) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), within)
 	defer cancel()
 	o, err := d.Launch(ctx, console.LaunchRequest{
 		Event: console.EventRequest{Name: "fair", End: until.UTC().Format("2006-01-02T15:04")},
-		Apps:  []console.AppRequest{{App: app}},
+		Apps:  []console.AppRequest{app},
 	}, "once")
 	if err != nil {
 		d.t.Fatal(err)
@@ -235,7 +237,7 @@ func (c guestCloud) lives(t *testing.T) {
 
 	began := time.Now()
 	until := began.Add(c.boot + time.Minute).Truncate(time.Minute).Add(time.Minute)
-	event, i := d.launch("qa-board", until, c.boot)
+	event, i := d.launch(console.AppRequest{App: "qa-board"}, until, c.boot)
 	t.Logf("from launch to live: %v", time.Since(began).Round(time.Second))
 	page(t, i.Address, boardOf(t, days[0]), time.Minute)
 	d.kill()
@@ -256,16 +258,16 @@ func (c guestCloud) lives(t *testing.T) {
 		_, err := d.EndEvent(t.Context(), event, "fair")
 		noError(t, err)
 	}
-	d.provenGone(event, i)
+	d.provenGone(event, i.ID)
 	if left, err := filepath.Glob(filepath.Join(d.dir, c.name, i.ID+"*")); err != nil || len(left) > 0 {
 		t.Errorf("on the disk is left %q, %v", left, err)
 	}
 }
 
-// provenGone waits until an event of one instance is archived, and reads its receipt.
-func (d *desk) provenGone(event string, i api.Instance) api.Receipt {
+// provenGone waits until an event of these instances is archived, and reads its receipt.
+func (d *desk) provenGone(event string, instances ...string) api.Receipt {
 	d.t.Helper()
-	eventually(d.t, 5*time.Minute, "is archived", func() error {
+	eventually(d.t, 10*time.Minute, "is archived", func() error {
 		e, err := d.Event(d.t.Context(), event)
 		if err == nil && e.State != "archived" {
 			err = fmt.Errorf("it is %s: %s", e.State, e.Stuck)
@@ -275,8 +277,14 @@ func (d *desk) provenGone(event string, i api.Instance) api.Receipt {
 	receipt, err := d.Receipt(d.t.Context(), event)
 	noError(d.t, err)
 	d.t.Logf("receipt: %+v", receipt)
-	if len(receipt.Instances) != 1 || !receipt.Instances[0].Gone || receipt.Instances[0].Instance != i.ID {
-		d.t.Errorf("of %s the receipt says %+v", i.ID, receipt.Instances)
+	var gone []string
+	for _, line := range receipt.Instances {
+		if line.Gone {
+			gone = append(gone, line.Instance)
+		}
+	}
+	if len(receipt.Instances) != len(instances) || !slices.Equal(gone, instances) {
+		d.t.Errorf("of %q the receipt says %+v", instances, receipt.Instances)
 	}
 	for _, thing := range receipt.Things {
 		if !thing.Gone {
