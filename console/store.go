@@ -75,6 +75,14 @@ var (
 	ErrReadOnly  = errors.New("this transaction only reads")
 )
 
+// What a store that several consoles keep fails with, where one of them was lost.
+var (
+	// ErrUnavailable: it could not be asked, for as long as it is patient. Nothing was written.
+	ErrUnavailable = errors.New("the store cannot be reached")
+	// ErrUncertain: a commit got no answer. It may have happened.
+	ErrUncertain = errors.New("it is not known whether this was written")
+)
+
 // A Kind is what a record is of.
 type Kind string
 

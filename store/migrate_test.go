@@ -159,7 +159,11 @@ func TestUpdateTriesAgain(t *testing.T) {
 	}
 	busy := func(tx *tx) error { return tx.exec("INSERT INTO nosuch VALUES (1)") }
 	s.opts.Patience = 50 * time.Millisecond
-	says(t, s.update(t.Context(), busy), "was not free for 50ms", "nosuch")
+	if err := s.update(t.Context(), busy); !errors.Is(err, console.ErrUnavailable) {
+		t.Errorf("a store that is not free: %v", err)
+	} else {
+		says(t, err, "was not free for 50ms", "nosuch")
+	}
 	s.opts.Patience = time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -172,8 +176,8 @@ func TestUpdateTriesAgain(t *testing.T) {
 		t.Errorf("what does not pass was tried %d times", runs)
 	}
 	runs = 0
-	says(t, s.update(t.Context(), func(tx *tx) error { runs++; return tx.exec("COMMIT") }), "cannot commit")
-	if runs != 1 {
+	err = s.update(t.Context(), func(tx *tx) error { runs++; return tx.exec("COMMIT") })
+	if says(t, err, "cannot commit"); runs != 1 || !errors.Is(err, console.ErrUncertain) {
 		t.Errorf("a commit that may have happened was tried %d times", runs)
 	}
 }

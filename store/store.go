@@ -165,7 +165,7 @@ func (s *Store) patiently(ctx context.Context, try func() (again bool, err error
 		case <-next.C:
 			continue
 		case <-deadline.C:
-			err = fmt.Errorf("the store was not free for %s: %w", s.opts.Patience, err)
+			err = fmt.Errorf("%w: it was not free for %s: %w", console.ErrUnavailable, s.opts.Patience, err)
 		case <-ctx.Done():
 			err = errors.Join(ctx.Err(), err)
 		}

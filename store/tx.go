@@ -66,6 +66,9 @@ func (t *tx) commit() error {
 	if err != nil {
 		t.store.tell(0) // it may have happened
 		t.failed = fmt.Errorf("commit to the store: %w", t.store.explain(err))
+		if t.store.passes(err) || ctx.Err() != nil {
+			t.failed = fmt.Errorf("%w: %w", console.ErrUncertain, t.failed)
+		}
 		return t.failed
 	}
 	t.done = true
