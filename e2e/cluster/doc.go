@@ -1,0 +1,4 @@
+// Package cluster has three consoles on machines of their own, as far as a network and a
+// disk go, and takes from them what machines lose. Its tests have the tag cluster, since
+// they take minutes, and need root: make e2e T=cluster.
+package cluster

@@ -1,0 +1,83 @@
+//go:build cluster
+
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// programEnv names the release that is tested, to the process that runs the tests.
+const programEnv = "CLUSTER_TEST_POPUP"
+
+// program is the release.
+var program = os.Getenv(programEnv)
+
+// TestMain runs the tests in a network and with mounts of their own, which end with them.
+func TestMain(m *testing.M) {
+	if os.Geteuid() != 0 {
+		fmt.Println("skipped: three machines on this one need root, for networks and disks of their own")
+		return
+	}
+	if program != "" {
+		os.Exit(m.Run())
+	}
+	code, err := apart()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+// apart builds the release, and runs the tests in a process of its own.
+func apart() (code int, err error) {
+	dir, err := os.MkdirTemp("", "popup-cluster-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	popup := os.Getenv("POPUP")
+	if popup == "" {
+		popup = filepath.Join(dir, "popup")
+		if out, err := exec.Command("make", "-C", "../..", "release", "BIN="+popup).CombinedOutput(); err != nil {
+			return 1, fmt.Errorf("make release: %w\n%s", err, out)
+		}
+	}
+	runtime.LockOSThread() // the tests end with the thread that started them
+	tests := exec.Command("/proc/self/exe", os.Args[1:]...)
+	tests.Stdin, tests.Stdout, tests.Stderr = os.Stdin, os.Stdout, os.Stderr
+	tests.Env = append(os.Environ(), programEnv+"="+popup)
+	tests.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Unshareflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	err = tests.Run()
+	var ended *exec.ExitError
+	if errors.As(err, &ended) {
+		return ended.ExitCode(), nil
+	}
+	if err != nil {
+		return 1, err
+	}
+	return 0, nil
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs a program of the machine's.
+func run(t testing.TB, argv ...string) {
+	t.Helper()
+	if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%q: %v\n%s", argv, err, out)
+	}
+}
