@@ -2,12 +2,9 @@ package container
 
 import (
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/hex"
 	"fmt"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +15,7 @@ import (
 	"testing"
 
 	"popup/cloud/cloudtest"
+	"popup/cloud/kepttest"
 	"popup/console"
 )
 
@@ -27,7 +25,7 @@ func TestContract(t *testing.T) {
 	cloudtest.Run(t, func(t *testing.T) cloudtest.World {
 		s := open(t)
 		s.close()
-		return cloudtest.World{Launch: func(instance string) console.Launch { return ask(t, instance) }, Patience: patience,
+		return cloudtest.World{Launch: func(instance string) console.Launch { return kepttest.Ask(t, instance) }, Patience: patience,
 			Close: s.close, Open: func() console.Cloud { s.open(); return s.Cloud }}
 	})
 }
@@ -39,35 +37,21 @@ const serve = "mkdir -p /srv/site && cd /srv/site && systemd-run --working-direc
 // console: also one that was away.
 func TestMachineAndConsoleReachEachOther(t *testing.T) {
 	s := open(t)
-	answers := s.answer("the first console")
+	answers := s.Answer(s.Listen, "the first console")
 	m := s.launch("one", serve, "curl -sk "+s.ConsoleURL()+"/hello > told", "curl -s "+s.DownloadsURL()+"/download/its-sum | sha256sum > got", `echo "$(hostname) $(cloud-init query instance_id)" > name`)
-	await(t, m.Address+"/told", "the first console /hello")
-	await(t, m.Address+"/got", ownSum(t))
-	await(t, m.Address+"/name", m.ID+" "+m.ID)
+	s.Await(m.Address+"/told", "the first console /hello")
+	s.Await(m.Address+"/got", ownSum(t))
+	s.Await(m.Address+"/name", m.ID+" "+m.ID)
 	answers.Close()
 	s.close()
-	await(t, m.Address+"/told", "the first console")
+	s.Await(m.Address+"/told", "the first console")
 	s.open()
-	s.answer("the second one")
+	s.Answer(s.Listen, "the second one")
 	s.inside("one", "sh", "-c", "curl -sk "+s.ConsoleURL()+"/again > /srv/site/told")
-	await(t, m.Address+"/told", "the second one /again")
-	if again := s.awaitState("one", console.MachineRunning, ""); again.ID != m.ID || again.Address != m.Address {
+	s.Await(m.Address+"/told", "the second one /again")
+	if again := s.AwaitState("one", console.MachineRunning, ""); again.ID != m.ID || again.Address != m.Address {
 		t.Errorf("it is %+v, and was %+v", again, m)
 	}
-}
-
-// answer is a console that says its name.
-func (s *site) answer(name string) *httptest.Server {
-	s.t.Helper()
-	listener, err := s.Listen()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	server := &httptest.Server{Listener: listener, TLS: &tls.Config{}, Config: &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, name, r.URL.Path) })}}
-	server.StartTLS()
-	s.t.Cleanup(server.Close)
-	return server
 }
 
 // ownSum is of this program, which is the popup of these tests.
@@ -90,23 +74,23 @@ func TestPoweredOffStaysOff(t *testing.T) {
 	s := open(t)
 	s.launch("one", "systemctl --no-block poweroff")
 	const off = "it turned itself off"
-	m := s.awaitState("one", console.MachineStopped, off)
+	m := s.AwaitState("one", console.MachineStopped, off)
 	s.close()
 	s.open()
-	if again := s.awaitState("one", console.MachineStopped, off); again.ID != m.ID {
+	if again := s.AwaitState("one", console.MachineStopped, off); again.ID != m.ID {
 		t.Errorf("it is %+v, and was %+v", again, m)
 	}
 	s.wantNoneOf(m)
-	s.end("one")
+	s.End("one")
 	s.wantNothing("one")
 }
 
 // wantNoneOf looks whether nothing of a machine runs, and nothing of it is outside of its folder.
 func (s *site) wantNoneOf(m console.Machine) {
-	s.t.Helper()
-	eventually(s.t, "nothing of it runs", func() bool { return len(processes(filepath.Join(s.opts.Dir, m.Instance)+"/")) == 0 })
+	s.T.Helper()
+	s.Eventually("nothing of it runs", func() bool { return len(processes(s.T, filepath.Join(s.opts.Dir, m.Instance)+"/")) == 0 })
 	if hasGroup(m) {
-		s.t.Error("its control group is left")
+		s.T.Error("its control group is left")
 	}
 }
 
@@ -119,19 +103,12 @@ func hasGroup(m console.Machine) bool {
 	return false
 }
 
-func (s *site) end(instance string) {
-	s.t.Helper()
-	if err := s.Terminate(s.t.Context(), instance); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
 // A keeper that was killed takes its machine along, which is started again with what it
 // wrote, at the same address; while the console is there, and by the next one.
 func TestKilledKeeperIsStartedAgain(t *testing.T) {
 	s := open(t)
 	m := s.launch("one", serve, "hostname > name")
-	await(t, m.Address+"/name", m.ID)
+	s.Await(m.Address+"/name", m.ID)
 	for _, console := range []string{"there", "away"} {
 		s.inside("one", "sh", "-c", "echo written while the console was "+console+" > /srv/site/kept; sync")
 		keeper := s.keeper("one")
@@ -142,20 +119,20 @@ func TestKilledKeeperIsStartedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		if console == "away" {
-			eventually(t, "nothing of it runs", func() bool { return len(processes(filepath.Join(s.opts.Dir, "one")+"/")) == 0 })
+			s.Eventually("nothing of it runs", func() bool { return len(processes(s.T, filepath.Join(s.opts.Dir, "one")+"/")) == 0 })
 			s.open()
 		} else {
-			s.awaitState("one", "pending", "its keeper was killed; it is started again within 1s")
+			s.AwaitState("one", "pending", "its keeper was killed; it is started again within 1s")
 		}
-		eventually(t, "it runs again", func() bool { again := s.keeperOrNone("one"); return again != 0 && again != keeper })
-		s.awaitState("one", "running", "")
+		s.Eventually("it runs again", func() bool { again := s.keeperOrNone("one"); return again != 0 && again != keeper })
+		s.AwaitState("one", "running", "")
 		s.inside("one", "sh", "-c", serve)
-		await(t, m.Address+"/kept", "written while the console was "+console)
+		s.Await(m.Address+"/kept", "written while the console was "+console)
 	}
-	if again := s.machineOf("one"); again.ID != m.ID || again.Address != m.Address {
+	if again := s.MachineOf("one"); again.ID != m.ID || again.Address != m.Address {
 		t.Errorf("it is %+v, and was %+v", again, m)
 	}
-	s.end("one")
+	s.End("one")
 	s.wantNothing("one")
 	s.wantNoneOf(m)
 }
@@ -164,7 +141,7 @@ func TestKilledKeeperIsStartedAgain(t *testing.T) {
 func TestTerminateWithoutKeeper(t *testing.T) {
 	s := open(t)
 	m := s.launch("one", serve, "hostname > name")
-	await(t, m.Address+"/name", m.ID)
+	s.Await(m.Address+"/name", m.ID)
 	link, err := os.ReadFile(filepath.Join(s.opts.Dir, "one", linkName))
 	if err != nil {
 		t.Fatal(err)
@@ -172,17 +149,17 @@ func TestTerminateWithoutKeeper(t *testing.T) {
 	if err := syscall.Kill(s.keeper("one"), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitState("one", console.MachinePending, "its keeper was killed")
+	s.AwaitState("one", console.MachinePending, "its keeper was killed")
 	if !hasGroup(m) {
 		t.Error("no control group is left that could be removed")
 	}
-	s.end("one") // before it is started again
+	s.End("one") // before it is started again
 	s.wantNothing("one")
 	s.wantNoneOf(m)
 	if _, err := os.Stat("/sys/class/net/" + string(link)); err == nil {
 		t.Errorf("the link %s is left", link)
 	}
-	if body := get(m.Address); body != "" {
+	if body := kepttest.Get(m.Address); body != "" {
 		t.Errorf("its address answers %q", body)
 	}
 }
@@ -194,8 +171,8 @@ func TestImageThatCannotBeMade(t *testing.T) {
 	s.opts.Image.Suite = "no-such-suite"
 	s.open()
 	s.launch("one")
-	s.awaitState("one", console.MachinePending, "none is of the suite")
-	s.end("one")
+	s.AwaitState("one", console.MachinePending, "none is of the suite")
+	s.End("one")
 	s.wantNothing("one")
 }
 
@@ -207,14 +184,14 @@ func TestEndWhileTheImageIsBuilt(t *testing.T) {
 	s.opts.Image.Cache = cache
 	s.open()
 	s.launch("one")
-	s.awaitState("one", console.MachinePending, "takes minutes")
-	eventually(t, "it is being built", func() bool {
+	s.AwaitState("one", console.MachinePending, "takes minutes")
+	s.Eventually("it is being built", func() bool {
 		found, err := filepath.Glob(cache + "/*/root/var/lib/dpkg")
 		return err == nil && len(found) > 0
 	})
-	s.end("one")
+	s.End("one")
 	s.wantNothing("one")
-	if left := processes(cache); len(left) > 0 {
+	if left := processes(s.T, cache); len(left) > 0 {
 		t.Errorf("processes %v go on", left)
 	}
 	if left, err := filepath.Glob(cache + "/*-*"); err != nil || len(left) > 0 {
@@ -225,7 +202,7 @@ func TestEndWhileTheImageIsBuilt(t *testing.T) {
 func TestCheckSaysWhatIsMissing(t *testing.T) {
 	s := open(t)
 	t.Setenv("PATH", t.TempDir())
-	l := ask(t, "one")
+	l := kepttest.Ask(t, "one")
 	l.Architectures, l.Disk = []string{"riscv64"}, 1<<60
 	err := s.Check(t.Context(), l)
 	for _, want := range []string{"apt-get install mmdebstrap", "riscv64", "free space there"} {
@@ -236,23 +213,23 @@ func TestCheckSaysWhatIsMissing(t *testing.T) {
 	if _, err := s.Launch(t.Context(), l); err == nil {
 		t.Error("it was launched")
 	}
-	if names := s.all(); len(names) > 0 {
+	if names := s.All(); len(names) > 0 {
 		t.Errorf("there are %v", names)
 	}
 }
 
 // inside runs a program in the container of an instance, once that can be done.
 func (s *site) inside(instance string, argv ...string) {
-	s.t.Helper()
-	eventually(s.t, fmt.Sprintf("%q is run in %s", argv, instance), func() bool {
-		for _, pid := range processes(filepath.Join(s.opts.Dir, instance) + "/") {
+	s.T.Helper()
+	s.Eventually(fmt.Sprintf("%q is run in %s", argv, instance), func() bool {
+		for _, pid := range processes(s.T, filepath.Join(s.opts.Dir, instance)+"/") {
 			status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 			if !strings.Contains(string(status), fmt.Sprintf("NSpid:\t%d\t1\n", pid)) {
 				continue // not its init
 			}
 			out, err := exec.Command("nsenter", append([]string{"--target", strconv.Itoa(pid), "--all", "--"}, argv...)...).CombinedOutput()
 			if err != nil {
-				s.t.Logf("%q: %v\n%s", argv, err, out)
+				s.T.Logf("%q: %v\n%s", argv, err, out)
 			}
 			return err == nil
 		}
@@ -262,13 +239,13 @@ func (s *site) inside(instance string, argv ...string) {
 
 // keeper is the process that has the machine of an instance.
 func (s *site) keeper(instance string) (pid int) {
-	s.t.Helper()
-	eventually(s.t, "it has a keeper", func() bool { pid = s.keeperOrNone(instance); return pid != 0 })
+	s.T.Helper()
+	s.Eventually("it has a keeper", func() bool { pid = s.keeperOrNone(instance); return pid != 0 })
 	return pid
 }
 
 func (s *site) keeperOrNone(instance string) int {
-	for _, pid := range processes(filepath.Join(s.opts.Dir, instance)) {
+	for _, pid := range processes(s.T, filepath.Join(s.opts.Dir, instance)) {
 		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		if args := strings.Split(string(line), "\x00"); slices.Contains(args, verb) && args[1] == verb {
 			return pid

@@ -4,19 +4,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"io/fs"
 	"popup/cloud/kept"
+	"popup/cloud/kepttest"
 	"popup/console"
 	"popup/userdata"
+	"reflect"
 )
 
 func TestBadUserDataIsRefused(t *testing.T) {
@@ -111,20 +112,20 @@ func TestHostileStringsStayStrings(t *testing.T) {
 		plan.Settings = map[string]string{}
 		l := s.toy(fmt.Sprintf("i%d", i))
 		l.Event, l.Deployment, l.App = hostile, hostile, hostile
-		l.UserData = render(t, userdata.Spec{Plan: plan})
+		l.UserData = kepttest.Render(t, userdata.Spec{Plan: plan})
 		m, err := s.Launch(t.Context(), l)
 		if err != nil { // the manifest's own rules refuse some
 			if !strings.Contains(err.Error(), "name") {
 				t.Errorf("%q: %v", hostile, err)
 			}
 			plan.Manifest.Name = "Toy"
-			l.UserData = render(t, userdata.Spec{Plan: plan})
-			m = s.launch(l)
+			l.UserData = kepttest.Render(t, userdata.Spec{Plan: plan})
+			m = s.Start(l)
 		}
 		if got := s.config(l.Instance); got.Manifest.Name != plan.Manifest.Name || !reflect.DeepEqual(got.Service, plan.Service) {
 			t.Errorf("%q: the instance gets %+v", hostile, got)
 		}
-		await(t, m.Address, "hello from the app")
+		s.Await(m.Address, "hello from the app")
 		s.again()
 		var known kept.Record
 		text, err := os.ReadFile(filepath.Join(s.opts.Dir, l.Instance, kept.RecordName))
@@ -171,8 +172,8 @@ func TestFullDisk(t *testing.T) {
 	if err := os.Truncate(filler, 0); err != nil {
 		t.Fatal(err)
 	}
-	s.launch(l)
-	s.end("one")
+	s.Start(l)
+	s.End("one")
 	s.close()
 }
 
@@ -185,7 +186,7 @@ func TestLeftoversAreSwept(t *testing.T) {
 
 func leftoversAreSwept(t *testing.T, as *syscall.Credential) {
 	s := open(t)
-	s.launch(s.toy("one"))
+	s.Start(s.toy("one"))
 	s.close()
 	// Not whole, but its popup may have been left running by somebody who renamed it.
 	if err := os.Rename(filepath.Join(s.opts.Dir, "one"), filepath.Join(s.opts.Dir, kept.TempPrefix+"gone-one")); err != nil {
@@ -215,7 +216,7 @@ func leftoversAreSwept(t *testing.T, as *syscall.Credential) {
 // What cannot be ended is not started again, is still listed, and is tried again.
 func TestEndThatFails(t *testing.T) {
 	s := open(t)
-	await(t, s.launch(s.toy("one")).Address, "hello from the app")
+	s.Await(s.Start(s.toy("one")).Address, "hello from the app")
 	obstacle := filepath.Join(s.opts.Dir, "one", rootName, "run/popup/processes/folder.json")
 	if err := os.Mkdir(obstacle, 0o700); err != nil {
 		t.Fatal(err)
@@ -224,7 +225,7 @@ func TestEndThatFails(t *testing.T) {
 		t.Errorf("ended: %v", err)
 	}
 	<-time.After(3 * time.Second) // within which what ended is started again
-	if m := s.machine("one"); m.State != console.MachineStopped || !strings.Contains(m.Detail, "not all of it") {
+	if m := s.MachineOf("one"); m.State != console.MachineStopped || !strings.Contains(m.Detail, "not all of it") {
 		t.Errorf("it is %+v", m)
 	}
 	if left := s.processes("one"); len(left) > 0 {
@@ -233,7 +234,7 @@ func TestEndThatFails(t *testing.T) {
 	if err := os.Remove(obstacle); err != nil {
 		t.Fatal(err)
 	}
-	s.end("one")
+	s.End("one")
 }
 
 // What a folder of that name holds was not launched, and is nobody's to overwrite.
@@ -255,7 +256,7 @@ func TestNameThatIsTaken(t *testing.T) {
 func TestSocketsElsewhereAreRemoved(t *testing.T) {
 	s := open(t)
 	id := strings.Repeat("long", 30)
-	await(t, s.launch(s.toy(id)).Address, "hello from the app")
+	s.Await(s.Start(s.toy(id)).Address, "hello from the app")
 	var facts struct{ Sockets string }
 	text, err := os.ReadFile(filepath.Join(s.opts.Dir, id, rootName, filepath.Dir(journalName), "facts.json"))
 	if err != nil || json.Unmarshal(text, &facts) != nil {
@@ -264,7 +265,7 @@ func TestSocketsElsewhereAreRemoved(t *testing.T) {
 	if info, err := os.Stat(facts.Sockets); err != nil || !info.IsDir() || strings.HasPrefix(facts.Sockets, s.opts.Dir) {
 		t.Fatalf("no sockets are elsewhere, in %q: nothing is proven", facts.Sockets)
 	}
-	s.end(id)
+	s.End(id)
 	if _, err := os.Stat(facts.Sockets); err == nil {
 		t.Errorf("%s is left", facts.Sockets)
 	}

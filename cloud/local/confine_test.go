@@ -1,7 +1,6 @@
 package local
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -9,14 +8,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
+	"bufio"
 	"popup/cloud/kept"
+	"popup/cloud/kepttest"
 	"popup/console"
 	"popup/internal/sandbox"
 	"popup/internal/testutil"
+	"sync"
 )
 
 // spy is an app that opens whatever a request names, and says how that went.
@@ -79,15 +80,15 @@ func strangersAreConfined(t *testing.T, as *syscall.Credential) {
 	machines, _ := s.asProcess(as, order{Launches: []console.Launch{stranger("one"), stranger("two")}})
 	one, two := machines[0].Address, machines[1].Address
 	for _, address := range []string{one, two} {
-		await(t, address+"/", "the spy is there")
+		s.Await(address+"/", "the spy is there")
 	}
-	if _, built := get(one + "/built"); built != "closed" {
+	if _, built := kepttest.Fetch(one + "/built"); built != "closed" {
 		t.Errorf("to the build the console's data is %q", built)
 	}
 	if environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", s.up("one"))); err != nil || !strings.Contains(string(environ), "AWS_EC2_METADATA_DISABLED=true\x00") {
 		t.Errorf("an instance may sign in as the console's machine: %q, %v", environ, err)
 	}
-	_, othersState := get(two + "/state")
+	_, othersState := kepttest.Fetch(two + "/state")
 	other := filepath.Join(s.opts.Dir, "two")
 	for _, path := range []string{
 		secret, filepath.Dir(secret), base, s.opts.Dir, home, filepath.Join(home, ".profile"), userHome(t), "/root",
@@ -97,13 +98,13 @@ func strangersAreConfined(t *testing.T, as *syscall.Credential) {
 		filepath.Join(s.opts.Dir, "one", rootName, journalName),
 		fmt.Sprintf("/proc/%d/root%s", s.up("one"), secret), fmt.Sprintf("/proc/%d/environ", s.up("two")),
 	} {
-		if _, got := get(one + "/" + url.PathEscape(path)); got != "closed" {
+		if _, got := kepttest.Fetch(one + "/" + url.PathEscape(path)); got != "closed" {
 			t.Errorf("%s is %q to an app", path, got)
 		}
 	}
-	_, ownState := get(one + "/state")
+	_, ownState := kepttest.Fetch(one + "/state")
 	for _, path := range []string{"/etc/passwd", ownState, filepath.Join(ownState, "mine")} { // else a spy that sees nothing proves nothing
-		if _, got := get(one + "/" + url.PathEscape(path)); got != "OPEN" {
+		if _, got := kepttest.Fetch(one + "/" + url.PathEscape(path)); got != "OPEN" {
 			t.Errorf("%s is %q to an app", path, got)
 		}
 	}
@@ -114,13 +115,13 @@ var nobody = &syscall.Credential{Uid: 65534, Gid: 65534}
 
 // give makes as the owner of all that is here; nil: as it is.
 func (s *site) give(as *syscall.Credential) {
-	s.t.Helper()
+	s.T.Helper()
 	if as == nil {
 		return
 	}
 	owner := fmt.Sprintf("%d:%d", as.Uid, as.Gid)
 	if out, err := exec.Command("chown", "-R", owner, filepath.Dir(s.opts.Dir)).CombinedOutput(); err != nil {
-		s.t.Fatalf("%v: %s", err, out)
+		s.T.Fatalf("%v: %s", err, out)
 	}
 }
 
@@ -137,37 +138,37 @@ func userHome(t *testing.T) string {
 // user where as is not nil. It returns what was launched; the console goes on until
 // kill, or the test's end.
 func (s *site) asProcess(as *syscall.Credential, o order) (machines []console.Machine, kill func()) {
-	s.t.Helper()
+	s.T.Helper()
 	cmd := s.process(as, o)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	kill = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill() // it may have ended
 		_ = cmd.Wait()         // it was killed
 	})
-	s.t.Cleanup(kill)
+	s.T.Cleanup(kill)
 	line, err := bufio.NewReader(stdout).ReadBytes('\n')
 	if err != nil {
-		s.t.Fatalf("the console did not launch: %v", err)
+		s.T.Fatalf("the console did not launch: %v", err)
 	}
 	if err := json.Unmarshal(line, &machines); err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return machines, kill
 }
 
 // process is such a console, not started yet.
 func (s *site) process(as *syscall.Credential, o order) *exec.Cmd {
-	s.t.Helper()
+	s.T.Helper()
 	o.Dir, o.Popup = s.opts.Dir, program
 	text, err := json.Marshal(o)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	cmd := exec.Command("/proc/self/exe") // its path is closed to others
 	cmd.Env = append(os.Environ(), asConsole+"="+string(text))

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"popup/cloud/kepttest"
 	"popup/console"
 	"popup/internal/testutil"
 )
@@ -48,25 +49,25 @@ service: {url: %q}
 data: {url: %q}
 end: {at: %q, warn: 2s, freeze: 1s, power_off: true}
 `, onHost(t, "127.0.0.1", code), onHost(t, "127.0.0.2", data), at.Format("2006-01-02T15:04:05")))
-	m := s.launch(l)
-	await(t, m.Address, "hello from the app")
-	if m := s.machine("one"); m.State != console.MachineRunning {
+	m := s.Start(l)
+	s.Await(m.Address, "hello from the app")
+	if m := s.MachineOf("one"); m.State != console.MachineRunning {
 		t.Errorf("before its end it is %+v", m)
 	}
-	over := s.awaitState("one", console.MachineRunning, saysOver)
-	if status, _ := get(m.Address); status != http.StatusGone || over.Address != m.Address || time.Now().Before(at) {
+	over := s.AwaitState("one", console.MachineRunning, saysOver)
+	if status, _ := kepttest.Fetch(m.Address); status != http.StatusGone || over.Address != m.Address || time.Now().Before(at) {
 		t.Errorf("at its end it is %+v, and answers %d", over, status)
 	}
 	s.again()
-	s.awaitState("one", console.MachineRunning, saysOver)
+	s.AwaitState("one", console.MachineRunning, saysOver)
 	if err := syscall.Kill(s.up("one"), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "nothing of it runs, and that is said", func() bool {
-		return len(s.processes("one")) == 0 && s.machine("one").Detail == isOver
+	s.Eventually("nothing of it runs, and that is said", func() bool {
+		return len(s.processes("one")) == 0 && s.MachineOf("one").Detail == isOver
 	})
 	s.again()
-	s.awaitState("one", console.MachineStopped, isOver)
+	s.AwaitState("one", console.MachineStopped, isOver)
 	if left := s.processes("one"); len(left) != 0 {
 		t.Errorf("it was started again: processes %v", left)
 	}

@@ -2,7 +2,6 @@ package local
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"math/rand/v2"
 	"popup/cloud/kept"
 	"popup/console"
 )
@@ -32,7 +32,7 @@ func kills(t *testing.T) int {
 
 // toys asks for three instances.
 func (s *site) toys() []console.Launch {
-	s.t.Helper()
+	s.T.Helper()
 	return []console.Launch{s.toy("one"), s.toy("two"), s.toy("three")}
 }
 
@@ -82,15 +82,15 @@ func TestConsoleKilledWhileItEnds(t *testing.T) {
 				}
 				continue
 			}
-			await(t, m.Address, "hello from the app")
+			s.Await(m.Address, "hello from the app")
 			s.up(m.Instance)
 		}
-		found[len(s.all())]++
-		if names := s.names(); len(names) != len(s.all())+1 { // and the lock
-			t.Errorf("%d instances are known, and there is %q", len(s.all()), names)
+		found[len(s.All())]++
+		if names := s.names(); len(names) != len(s.All())+1 { // and the lock
+			t.Errorf("%d instances are known, and there is %q", len(s.All()), names)
 		}
 		for _, m := range machines {
-			s.end(m.Instance)
+			s.End(m.Instance)
 		}
 		if left := s.processes(""); len(left) > 0 || !slices.Equal(s.names(), []string{kept.LockName}) {
 			t.Errorf("once all were ended there are processes %v and files %q", left, s.names())
@@ -103,37 +103,37 @@ func TestConsoleKilledWhileItEnds(t *testing.T) {
 // onceEach is the next console, asked for the same: it looks whether each runs once,
 // ends them, and returns how many there were when it came.
 func (s *site) onceEach(launches []console.Launch) (found int) {
-	s.t.Helper()
+	s.T.Helper()
 	s.open()
 	before := map[string]console.Machine{}
-	for _, m := range s.all() {
+	for _, m := range s.All() {
 		before[m.Instance] = m
 	}
 	var names []string
 	for _, l := range launches {
-		m := s.launch(l)
+		m := s.Start(l)
 		if b, ok := before[l.Instance]; ok && (b.Address != m.Address || !b.Launched.Equal(m.Launched)) {
-			s.t.Errorf("launched again it is %+v, and was %+v", m, b)
+			s.T.Errorf("launched again it is %+v, and was %+v", m, b)
 		}
 		names = append(names, l.Instance)
 	}
 	for _, name := range names {
-		m := s.awaitState(name, console.MachineRunning, "")
-		await(s.t, m.Address, "hello from the app")
+		m := s.AwaitState(name, console.MachineRunning, "")
+		s.Await(m.Address, "hello from the app")
 		s.up(name)
 	}
-	if n := len(s.all()); n != len(names) || len(s.ups("")) != n {
-		s.t.Errorf("%d instances are known, and processes %v run for them; want %d of each", n, s.ups(""), len(names))
+	if n := len(s.All()); n != len(names) || len(s.ups("")) != n {
+		s.T.Errorf("%d instances are known, and processes %v run for them; want %d of each", n, s.ups(""), len(names))
 	}
 	for _, name := range names {
 		journal, err := os.ReadFile(filepath.Join(s.opts.Dir, name, rootName, journalName))
 		if boots := bytes.Count(journal, []byte(`"event":"boot"`)); err != nil || boots != 1 {
-			s.t.Errorf("%s booted %d times, %v", name, boots, err)
+			s.T.Errorf("%s booted %d times, %v", name, boots, err)
 		}
-		s.end(name)
+		s.End(name)
 	}
 	if left := s.processes(""); len(left) > 0 || !slices.Equal(s.names(), []string{kept.LockName}) {
-		s.t.Errorf("once all were ended there are processes %v and files %q", left, s.names())
+		s.T.Errorf("once all were ended there are processes %v and files %q", left, s.names())
 	}
 	s.close()
 	return len(before)

@@ -6,19 +6,19 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
-
 	"popup/cloud/cloudtest"
 	"popup/cloud/kept"
+	"popup/cloud/kepttest"
 	"popup/console"
 	"popup/internal/metadata"
 	"popup/userdata"
+	"reflect"
 )
 
 var _ console.Cloud = (*Cloud)(nil)
@@ -34,8 +34,8 @@ func TestContract(t *testing.T) {
 func TestInstanceIsServed(t *testing.T) {
 	s := open(t)
 	l := s.toy("one")
-	m := s.launch(l)
-	await(t, m.Address, "hello from the app")
+	m := s.Start(l)
+	s.Await(m.Address, "hello from the app")
 	dir := filepath.Join(s.opts.Dir, "one")
 	for name, want := range map[string]os.FileMode{
 		"": os.ModeDir | folderMode(), configName: 0o600, kept.UserDataName: 0o600, kept.RecordName: 0o600, logName: 0o600, kept.OutputName: 0o600,
@@ -59,7 +59,7 @@ func TestInstanceIsServed(t *testing.T) {
 			t.Errorf("its environment has %s, %v", name, err)
 		}
 	}
-	s.end("one")
+	s.End("one")
 	if left := s.processes("one"); len(left) > 0 || !slices.Equal(s.names(), []string{kept.LockName}) {
 		t.Errorf("after its end there are processes %v and files %q", left, s.names())
 	}
@@ -81,15 +81,15 @@ func TestEveryFormOfUserData(t *testing.T) {
 		for name, zip := range map[string]bool{"": false, "-gzip": true} {
 			l := s.toy(string(format) + name)
 			plan.Instance = l.Instance
-			l.UserData = render(t, userdata.Spec{Plan: plan, Format: format, Gzip: zip})
-			s.launch(l)
+			l.UserData = kepttest.Render(t, userdata.Spec{Plan: plan, Format: format, Gzip: zip})
+			s.Start(l)
 			if got := s.config(l.Instance); !reflect.DeepEqual(got, plan) {
 				t.Errorf("%s: the instance gets %+v; want %+v", l.Instance, got, plan)
 			}
 		}
 	}
-	for _, m := range s.all() {
-		await(t, m.Address, "hello from the app")
+	for _, m := range s.All() {
+		s.Await(m.Address, "hello from the app")
 	}
 }
 
@@ -98,7 +98,7 @@ func TestUserDataIsNotRun(t *testing.T) {
 	s, proof := open(t), filepath.Join(tempDir(t), "ran")
 	l := s.toy("one")
 	l.UserData = bytes.Replace(l.UserData, []byte("\n"), []byte("\ntouch "+proof+"\n"), 1)
-	await(t, s.launch(l).Address, "hello from the app")
+	s.Await(s.Start(l).Address, "hello from the app")
 	if _, err := os.Stat(proof); err == nil {
 		t.Error("the script was run")
 	}
@@ -106,15 +106,15 @@ func TestUserDataIsNotRun(t *testing.T) {
 
 func TestInstancesOutliveTheConsole(t *testing.T) {
 	s := open(t)
-	m := s.launch(s.toy("one"))
-	await(t, m.Address, "hello from the app")
+	m := s.Start(s.toy("one"))
+	s.Await(m.Address, "hello from the app")
 	pid := s.up("one")
 	s.close()
-	if status, body := get(m.Address); status != 200 || !strings.Contains(body, "hello") {
+	if status, body := kepttest.Fetch(m.Address); status != 200 || !strings.Contains(body, "hello") {
 		t.Errorf("without a console it answers %d, %q", status, body)
 	}
 	s.open()
-	s.awaitState("one", console.MachineRunning, "")
+	s.AwaitState("one", console.MachineRunning, "")
 	if again := s.up("one"); again != pid {
 		t.Errorf("process %d was started, and %d ran", again, pid)
 	}
@@ -122,9 +122,9 @@ func TestInstancesOutliveTheConsole(t *testing.T) {
 
 func TestKilledIsStartedAgain(t *testing.T) {
 	s := open(t)
-	m := s.launch(s.toy("one"))
+	m := s.Start(s.toy("one"))
 	for _, console := range []string{"there", "away"} {
-		await(t, m.Address, "hello from the app")
+		s.Await(m.Address, "hello from the app")
 		pid := s.up("one")
 		if console == "away" {
 			s.close()
@@ -132,16 +132,16 @@ func TestKilledIsStartedAgain(t *testing.T) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "it is gone", func() bool { return !slices.Contains(s.processes("one"), pid) })
+		s.Eventually("it is gone", func() bool { return !slices.Contains(s.processes("one"), pid) })
 		if console == "away" {
 			s.open()
 		} else {
-			s.awaitState("one", "pending", "popup ended: it did not say why; it is started again within 1s")
+			s.AwaitState("one", "pending", "popup ended: it did not say why; it is started again within 1s")
 		}
-		eventually(t, "it is another process", func() bool { pids := s.ups("one"); return len(pids) == 1 && pids[0] != pid })
+		s.Eventually("it is another process", func() bool { pids := s.ups("one"); return len(pids) == 1 && pids[0] != pid })
 	}
-	await(t, m.Address, "hello from the app")
-	if again := s.awaitState("one", console.MachineRunning, ""); again.Address != m.Address {
+	s.Await(m.Address, "hello from the app")
+	if again := s.AwaitState("one", console.MachineRunning, ""); again.Address != m.Address {
 		t.Errorf("it is at %s, and was at %s", again.Address, m.Address)
 	}
 }
@@ -149,27 +149,27 @@ func TestKilledIsStartedAgain(t *testing.T) {
 // What cannot start is tried again and again, says why, and comes up once it can.
 func TestPortThatIsTaken(t *testing.T) {
 	s := open(t)
-	m := s.launch(s.toy("one"))
-	await(t, m.Address, "hello from the app")
+	m := s.Start(s.toy("one"))
+	s.Await(m.Address, "hello from the app")
 	s.close()
 	pid := s.up("one")
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	var listener net.Listener
-	eventually(t, "the port is another's", func() (ok bool) {
+	s.Eventually("the port is another's", func() (ok bool) {
 		var err error
 		listener, err = net.Listen("tcp", strings.TrimPrefix(m.Address, "http://"))
 		return err == nil
 	})
 	defer func() { _ = listener.Close() }() // closed below, but for a failure
 	s.open()
-	s.awaitState("one", console.MachinePending, "another program has this port")
+	s.AwaitState("one", console.MachinePending, "another program has this port")
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, m.Address, "hello from the app")
-	s.awaitState("one", console.MachineRunning, "")
+	s.Await(m.Address, "hello from the app")
+	s.AwaitState("one", console.MachineRunning, "")
 }
 
 func TestProgramThatIsMissing(t *testing.T) {
@@ -187,8 +187,8 @@ func TestProgramThatIsMissing(t *testing.T) {
 	if err := os.Symlink(program, s.opts.Popup); err != nil {
 		t.Fatal(err)
 	}
-	m := s.launch(l)
-	await(t, m.Address, "hello from the app")
+	m := s.Start(l)
+	s.Await(m.Address, "hello from the app")
 	pid := s.up("one")
 	if err := os.Remove(s.opts.Popup); err != nil {
 		t.Fatal(err)
@@ -196,11 +196,11 @@ func TestProgramThatIsMissing(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitState("one", console.MachinePending, "no such program")
+	s.AwaitState("one", console.MachinePending, "no such program")
 	if err := os.Symlink(program, s.opts.Popup); err != nil {
 		t.Fatal(err)
 	}
-	await(t, m.Address, "hello from the app")
+	s.Await(m.Address, "hello from the app")
 }
 
 func second[T any](_ T, err error) error { return err }
@@ -242,8 +242,8 @@ func TestClosedIsSaid(t *testing.T) {
 func TestBrokenRecord(t *testing.T) {
 	for name, text := range map[string]string{"cut": `{"instance":"one","po`, "another's": `{"instance":"two","port":80}`, "no port": `{"instance":"one"}`, "gone": ""} {
 		s := open(t)
-		m := s.launch(s.toy("one"))
-		await(t, m.Address, "hello")
+		m := s.Start(s.toy("one"))
+		s.Await(m.Address, "hello")
 		s.close()
 		path := filepath.Join(s.opts.Dir, "one", kept.RecordName)
 		if text == "" {
@@ -254,10 +254,10 @@ func TestBrokenRecord(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.open()
-		if m := s.awaitState("one", console.MachineStopped, "cannot be read"); m.Address != "" {
+		if m := s.AwaitState("one", console.MachineStopped, "cannot be read"); m.Address != "" {
 			t.Errorf("%s: it is at %s", name, m.Address)
 		}
-		s.end("one")
+		s.End("one")
 		if left := s.processes("one"); len(left) > 0 {
 			t.Errorf("%s: processes %v are left", name, left)
 		}

@@ -1,24 +1,21 @@
 package local
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"popup/cloud/kept"
+	"popup/cloud/kepttest"
 	"popup/console"
 	"popup/internal/sandbox"
 	"popup/internal/wire"
@@ -59,19 +56,6 @@ func TestMain(m *testing.M) {
 // patience bounds every wait of these tests; nothing takes that long but a failure.
 const patience = time.Minute
 
-// eventually waits until what holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick, deadline := time.NewTicker(10*time.Millisecond), time.Now().Add(patience)
-	defer tick.Stop()
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s", patience, what)
-		}
-		<-tick.C
-	}
-}
-
 // tempDir is a folder that the apps' own user can enter, and t.TempDir is not.
 func tempDir(t testing.TB) string {
 	t.Helper()
@@ -104,7 +88,7 @@ func write(t testing.TB, path, text string) string {
 // A site is a folder with instances, and an app to launch.
 type site struct {
 	*Cloud
-	t    testing.TB
+	kepttest.Site
 	opts Options
 	app  string // a folder with a static app
 }
@@ -113,8 +97,9 @@ type site struct {
 func open(t testing.TB) *site {
 	t.Helper()
 	base := tempDir(t)
-	s := &site{t: t, app: filepath.Join(base, "app"),
-		opts: Options{Dir: filepath.Join(base, "instances"), Popup: program, Log: slog.New(slog.DiscardHandler)}}
+	s := &site{app: filepath.Join(base, "app"),
+		opts: Options{Dir: filepath.Join(base, "instances"), Popup: program, Log: kepttest.Silent()}}
+	s.Site = kepttest.Site{T: t, Patience: patience, Opened: func() console.Cloud { return s.Cloud }}
 	write(t, filepath.Join(s.app, "index.html"), "hello from the app")
 	s.open()
 	t.Cleanup(s.clear)
@@ -122,66 +107,54 @@ func open(t testing.TB) *site {
 }
 
 func (s *site) open() {
-	s.t.Helper()
+	s.T.Helper()
 	c, err := Open(s.opts)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	s.Cloud = c
 }
 
 func (s *site) close() {
-	s.t.Helper()
+	s.T.Helper()
 	if err := s.Close(); err != nil {
-		s.t.Error(err)
+		s.T.Error(err)
 	}
 }
 
 // again is a console that was stopped and started.
-func (s *site) again() { s.t.Helper(); s.close(); s.open() }
+func (s *site) again() { s.T.Helper(); s.close(); s.open() }
 
 // clear ends all that there is, and looks whether it is gone.
 func (s *site) clear() {
 	s.close()
 	s.open()
-	for _, m := range s.all() {
-		if err := s.Terminate(context.WithoutCancel(s.t.Context()), m.Instance); err != nil {
-			s.t.Error(err)
-		}
+	for _, m := range s.All() {
+		s.End(m.Instance)
 	}
 	s.close()
 	if left := s.processes(""); len(left) > 0 {
-		s.t.Errorf("processes %v still run in the folder", left)
+		s.T.Errorf("processes %v still run in the folder", left)
 		for _, pid := range left {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
 	if names := s.names(); !slices.Equal(names, []string{kept.LockName}) {
-		s.t.Errorf("the folder still has %q", names)
+		s.T.Errorf("the folder still has %q", names)
 	}
-}
-
-// all are the machines as the cloud lists them.
-func (s *site) all() []console.Machine {
-	s.t.Helper()
-	machines, err := s.Machines(context.WithoutCancel(s.t.Context()))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return machines
 }
 
 func (s *site) has(instance string) bool {
-	s.t.Helper()
-	return slices.ContainsFunc(s.all(), func(m console.Machine) bool { return m.Instance == instance })
+	s.T.Helper()
+	return slices.ContainsFunc(s.All(), func(m console.Machine) bool { return m.Instance == instance })
 }
 
 // names are those in the folder.
 func (s *site) names() (names []string) {
-	s.t.Helper()
+	s.T.Helper()
 	entries, err := os.ReadDir(s.opts.Dir)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	for _, e := range entries {
 		names = append(names, e.Name())
@@ -191,30 +164,18 @@ func (s *site) names() (names []string) {
 
 // processes are those that run for an instance, popup and app, or, for none, for any:
 // they name its folder on their command line, or work below it.
-func (s *site) processes(instance string) (pids []int) {
-	s.t.Helper()
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		s.t.Fatal(err)
-	}
+func (s *site) processes(instance string) []int {
+	s.T.Helper()
 	below := filepath.Join(s.opts.Dir, instance) + "/"
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
-			continue
-		}
-		line, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		cwd, _ := os.Readlink(filepath.Join("/proc", e.Name(), "cwd"))
-		if bytes.Contains(line, []byte(below)) || strings.HasPrefix(cwd+"/", below) {
-			pids = append(pids, pid)
-		}
-	}
-	return pids
+	return kepttest.Processes(s.T, func(proc string) bool {
+		cwd, _ := os.Readlink(filepath.Join(proc, "cwd")) // gone, it is none
+		return strings.Contains(kepttest.Read(filepath.Join(proc, "cmdline")), below) || strings.HasPrefix(cwd+"/", below)
+	})
 }
 
 // ups are the processes of popup itself that run for an instance, or for any.
 func (s *site) ups(instance string) (pids []int) {
-	s.t.Helper()
+	s.T.Helper()
 	for _, pid := range s.processes(instance) {
 		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 		if args := strings.Split(string(line), "\x00"); len(args) > 1 && args[1] == "up" {
@@ -226,8 +187,8 @@ func (s *site) ups(instance string) (pids []int) {
 
 // up is the one process of popup itself.
 func (s *site) up(instance string) (pid int) {
-	s.t.Helper()
-	eventually(s.t.(*testing.T), "one popup runs for "+instance, func() bool {
+	s.T.Helper()
+	s.Eventually("one popup runs for "+instance, func() bool {
 		pids := s.ups(instance)
 		if len(pids) == 1 {
 			pid = pids[0]
@@ -245,101 +206,25 @@ func planFor(app string) string {
 // userData renders a plan that is written as a config.
 func userData(t testing.TB, plan string) []byte {
 	t.Helper()
-	decoded, err := userdata.DecodePlan([]byte(plan))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return render(t, userdata.Spec{Plan: decoded})
-}
-
-func render(t testing.TB, spec userdata.Spec) []byte {
-	t.Helper()
-	spec.Binary = userdata.Binary{URLs: []string{"https://example.org/popup-linux-{arch}"},
-		SHA256: map[string]string{"amd64": strings.Repeat("0", 64)}}
-	data, err := userdata.Render(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
+	return kepttest.Render(t, kepttest.Plan(t, plan))
 }
 
 // toy asks for an instance of the static app.
 func (s *site) toy(instance string) console.Launch {
-	s.t.Helper()
-	return console.Launch{Instance: instance, Event: "fair", Deployment: "d1", App: "toy", Catalogued: true, UserData: userData(s.t, planFor(s.app))}
-}
-
-func (s *site) launch(l console.Launch) console.Machine {
-	s.t.Helper()
-	m, err := s.Launch(s.t.Context(), l)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return m
-}
-
-func (s *site) end(instance string) {
-	s.t.Helper()
-	if err := s.Terminate(s.t.Context(), instance); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// machine is what the cloud says of an instance.
-func (s *site) machine(instance string) console.Machine {
-	s.t.Helper()
-	for _, m := range s.all() {
-		if m.Instance == instance {
-			return m
-		}
-	}
-	s.t.Fatalf("there is no instance %s", instance)
-	return console.Machine{}
-}
-
-// awaitState waits until an instance is in a state, with detail in its sentence.
-func (s *site) awaitState(instance string, state console.MachineState, detail string) console.Machine {
-	s.t.Helper()
-	var m console.Machine
-	eventually(s.t.(*testing.T), fmt.Sprintf("%s is %s, %q", instance, state, detail), func() bool {
-		m = s.machine(instance)
-		return m.State == state && strings.Contains(m.Detail, detail)
-	})
-	return m
-}
-
-// get is what an address answers; nothing where nobody does.
-func get(address string) (status int, body string) {
-	resp, err := http.Get(address)
-	if err != nil {
-		return 0, ""
-	}
-	defer func() { _ = resp.Body.Close() }() // only read
-	text, _ := io.ReadAll(resp.Body)         // what came is looked at
-	return resp.StatusCode, string(text)
-}
-
-// await waits until an address answers with text, and returns all of it.
-func await(t testing.TB, address, text string) (body string) {
-	t.Helper()
-	eventually(t.(*testing.T), fmt.Sprintf("%s answers with %q", address, text), func() bool {
-		var status int
-		status, body = get(address)
-		return status != 0 && strings.Contains(body, text)
-	})
-	return body
+	s.T.Helper()
+	return console.Launch{Instance: instance, Event: "fair", Deployment: "d1", App: "toy", Catalogued: true, UserData: userData(s.T, planFor(s.app))}
 }
 
 // config is the plan as the instance has it.
 func (s *site) config(instance string) wire.Plan {
-	s.t.Helper()
+	s.T.Helper()
 	text, err := os.ReadFile(filepath.Join(s.opts.Dir, instance, configName))
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	plan, err := userdata.DecodePlan(text)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	return plan
 }

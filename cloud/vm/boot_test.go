@@ -3,10 +3,7 @@
 package vm
 
 import (
-	"crypto/tls"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -14,53 +11,19 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"popup/cloud/cloudtest"
+	"popup/cloud/kepttest"
 	"popup/console"
 	"popup/internal/process"
 	"popup/internal/wire"
 )
 
-// patience bounds every wait of these tests: a processor may be emulated.
-const patience = 15 * time.Minute
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	tick, deadline := time.NewTicker(50*time.Millisecond), time.Now().Add(patience)
-	defer tick.Stop()
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s", patience, what)
-		}
-		<-tick.C
-	}
-}
-
-func (s *site) awaitState(instance string, state console.MachineState, detail string) console.Machine {
-	s.t.Helper()
-	var m console.Machine
-	eventually(s.t, fmt.Sprintf("%s is %s, %q", instance, state, detail), func() bool {
-		m = s.machineOf(instance)
-		return m.State == state && strings.Contains(m.Detail, detail)
-	})
-	return m
-}
-
-func (s *site) launch(l console.Launch) console.Machine {
-	s.t.Helper()
-	m, err := s.Launch(s.t.Context(), l)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return m
-}
-
 func TestVMContract(t *testing.T) {
 	cloudtest.Run(t, func(t *testing.T) cloudtest.World {
-		s := open(t)
+		s := bootable(t)
 		s.close()
-		return cloudtest.World{Launch: func(instance string) console.Launch { return ask(t, instance) }, Patience: patience,
+		return cloudtest.World{Launch: func(instance string) console.Launch { return kepttest.Ask(t, instance) }, Patience: patience,
 			Close: s.close, Open: func() console.Cloud { s.open(); return s.Cloud }}
 	})
 }
@@ -89,18 +52,18 @@ exit # there is no popup to download`
 
 // inside runs a shell command in a machine that has a page.
 func inside(m console.Machine, command string) string {
-	return get(m.Address + "/" + url.PathEscape(command))
+	return kepttest.Get(m.Address + "/" + url.PathEscape(command))
 }
 
 func (s *site) awaitInside(m console.Machine, command, want string) {
-	s.t.Helper()
+	s.T.Helper()
 	last := ""
 	defer func() {
 		if !strings.Contains(last, want) {
-			s.t.Logf("%s says %q", command, last)
+			s.T.Logf("%s says %q", command, last)
 		}
 	}()
-	eventually(s.t, fmt.Sprintf("%s says %q", command, want), func() bool {
+	s.Eventually(fmt.Sprintf("%s says %q", command, want), func() bool {
 		last = inside(m, command)
 		return strings.Contains(last, want)
 	})
@@ -110,15 +73,15 @@ func (s *site) awaitInside(m console.Machine, command, want string) {
 // volume, and the console, also one that was away; killed, it is started again with its
 // disk; turned off, it stays so, and the next machine has the volume.
 func TestVMLife(t *testing.T) {
-	s := open(t)
-	answers := s.answer("the first console")
+	s := bootable(t)
+	answers := s.Answer(s.Listen, "the first console")
 	volume, err := s.volume("d1", 64<<20, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := ask(t, "one", page)
+	l := kepttest.Ask(t, "one", page)
 	l.Volume, l.Disk = volume.ID, 6<<30
-	m := s.launch(l)
+	m := s.Start(l)
 	s.awaitInside(m, "cat /run/cloud-init/cloud.cfg", "datasource_list: [ Ec2")
 	s.awaitInside(m, "curl -sk "+s.ConsoleURL()+"/hello", "the first console /hello")
 	s.proves(m)
@@ -141,22 +104,22 @@ func TestVMLife(t *testing.T) {
 	if err := syscall.Kill(keeper, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "QEMU ends with its keeper", func() bool { return len(processes(s.opts.Dir, "one", m.ID)) == 0 })
+	s.Eventually("QEMU ends with its keeper", func() bool { return len(processes(s.T, s.opts.Dir, "one", m.ID)) == 0 })
 	s.open()
-	s.answer("the second one")
+	s.Answer(s.Listen, "the second one")
 	s.awaitInside(m, "curl -sk "+s.ConsoleURL()+"/again", "the second one /again")
 	if said := inside(m, "cat /root/kept; head -c5 /dev/vdb; cat /sys/block/vd*/serial"); !strings.Contains(said, "kept\nstate"+volume.ID) {
 		t.Errorf("started again it says %q", said)
 	}
 
 	_ = inside(m, "systemctl poweroff")
-	s.awaitState("one", console.MachineStopped, "it turned itself off")
+	s.AwaitState("one", console.MachineStopped, "it turned itself off")
 
-	l = ask(t, "two", page)
+	l = kepttest.Ask(t, "two", page)
 	l.Volume = volume.ID
-	two := s.launch(l)
-	eventually(t, "the next machine has the volume", func() bool {
-		for _, pid := range processes(s.opts.Dir, "two", two.ID) {
+	two := s.Start(l)
+	s.Eventually("the next machine has the volume", func() bool {
+		for _, pid := range processes(s.T, s.opts.Dir, "two", two.ID) {
 			line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 			if strings.Contains(string(line), "serial="+volume.ID) {
 				return true
@@ -182,91 +145,77 @@ func TestVMLife(t *testing.T) {
 
 // Without a cloud to believe in, it has its user-data and its console all the same.
 func TestVMOfNoCloud(t *testing.T) {
-	s := open(t)
+	s := bootable(t)
 	s.close()
 	s.opts.NoCloud = true
 	s.open()
-	s.answer("the console")
-	m := s.launch(ask(t, "one", page))
+	s.Answer(s.Listen, "the console")
+	m := s.Start(kepttest.Ask(t, "one", page))
 	s.awaitInside(m, "cat /run/cloud-init/cloud.cfg", "datasource_list: [ NoCloud")
 	s.awaitInside(m, "curl -sk "+s.ConsoleURL()+"/hello", "the console /hello")
 	s.awaitInside(m, "curl -sI "+s.DownloadsURL()+"/download/its-sum", "200 OK")
 }
 
-// answer is a console that says its name.
-func (s *site) answer(name string) *httptest.Server {
-	s.t.Helper()
-	listener, err := s.Listen()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	server := &httptest.Server{Listener: listener, TLS: &tls.Config{}, Config: &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, name, r.URL.Path) })}}
-	server.StartTLS()
-	s.t.Cleanup(server.Close)
-	return server
-}
-
 // proves has the machine show what its metadata service says of it.
 func (s *site) proves(m console.Machine) {
-	s.t.Helper()
+	s.T.Helper()
 	const ask = `t=$(curl -sX PUT -H X-aws-ec2-metadata-token-ttl-seconds:60 169.254.169.254/latest/api/token); ` +
 		`curl -sH X-aws-ec2-metadata-token:$t 169.254.169.254/latest/dynamic/instance-identity/`
 	proof := wire.Identity{Kind: wire.IdentityEC2, Document: []byte(inside(m, ask+"document")), Signature: []byte(inside(m, ask+"rsa2048"))}
-	if id, err := s.Identify(s.t.Context(), proof); err != nil || id != m.ID {
-		s.t.Errorf("it proves to be %q, %v; it is %q", id, err, m.ID)
+	if id, err := s.Identify(s.T.Context(), proof); err != nil || id != m.ID {
+		s.T.Errorf("it proves to be %q, %v; it is %q", id, err, m.ID)
 	}
 }
 
 // plugsIn gives the running machine another volume, once; no other machine may have it.
 func (s *site) plugsIn(m console.Machine) {
-	s.t.Helper()
+	s.T.Helper()
 	second, err := s.volume("d2", 64<<20, "")
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	for range 2 {
-		if err := s.Attach(s.t.Context(), second.ID, "one"); err != nil {
-			s.t.Fatal(err)
+		if err := s.Attach(s.T.Context(), second.ID, "one"); err != nil {
+			s.T.Fatal(err)
 		}
 	}
 	s.awaitInside(m, "cat /sys/block/vd*/serial", second.ID)
-	if err := s.Attach(s.t.Context(), second.ID, "none"); err == nil || !strings.Contains(err.Error(), "no machine") {
-		s.t.Errorf("attached to a machine that is not there: %v", err)
+	if err := s.Attach(s.T.Context(), second.ID, "none"); err == nil || !strings.Contains(err.Error(), "no machine") {
+		s.T.Errorf("attached to a machine that is not there: %v", err)
 	}
-	if err := s.kind.volumes.taken(s.t.Context(), disk{ID: second.ID, Instance: "one"}, "two"); err == nil {
-		s.t.Error("another machine could have it")
+	if err := s.kind.volumes.taken(s.T.Context(), disk{ID: second.ID, Instance: "one"}, "two"); err == nil {
+		s.T.Error("another machine could have it")
 	}
 }
 
 // keepsDisks looks for what was written, in snapshots of a machine that goes on.
 func (s *site) keepsDisks(m console.Machine) {
-	s.t.Helper()
-	things, err := s.Snapshot(s.t.Context(), "one", "it was sick")
+	s.T.Helper()
+	things, err := s.Snapshot(s.T.Context(), "one", "it was sick")
 	if err != nil || len(things) != 3 {
-		s.t.Fatalf("kept are %+v, %v", things, err)
+		s.T.Fatalf("kept are %+v, %v", things, err)
 	}
 	var of string
 	for _, thing := range things {
-		if headOf(s.t, s.kind.volumes.snapshots().path(thing.ID)) == "state" {
+		if headOf(s.T, s.kind.volumes.snapshots().path(thing.ID)) == "state" {
 			of = thing.ID
 		}
 	}
 	if of == "" {
-		s.t.Fatal("no snapshot has what was written to the volume")
+		s.T.Fatal("no snapshot has what was written to the volume")
 	}
 	copied, err := s.volume("d3", 1<<20, of)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	if same, err := exec.Command("cmp", s.kind.volumes.shelf().path(copied.ID), s.kind.volumes.snapshots().path(of)).CombinedOutput(); err != nil {
-		s.t.Errorf("a volume of it differs: %v, %s", err, same)
+		s.T.Errorf("a volume of it differs: %v, %s", err, same)
 	}
 	s.awaitInside(m, "echo goes on", "goes on")
 }
 
 // headOf are the first five bytes of a file.
-func headOf(t *testing.T, path string) string {
+func headOf(t testing.TB, path string) string {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -276,4 +225,14 @@ func headOf(t *testing.T, path string) string {
 	head := make([]byte, 5)
 	_, _ = f.Read(head) // what came is looked at
 	return string(head)
+}
+
+// bootable opens a cloud whose machines have an image to start from.
+func bootable(t *testing.T) *site {
+	t.Helper()
+	s := open(t)
+	s.close()
+	s.opts.Image = kepttest.Image(t, false)
+	s.open()
+	return s
 }

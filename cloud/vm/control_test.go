@@ -7,11 +7,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"popup/internal/machine"
+	"sync/atomic"
 )
 
 // holderVar, when set, makes this program one that holds the machine x of that folder

@@ -2,7 +2,6 @@ package vm
 
 import (
 	"bytes"
-	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"encoding/base64"
+	"popup/cloud/kepttest"
 	"popup/console"
 	"popup/internal/machine"
 	"popup/internal/wire"
@@ -26,7 +27,7 @@ var (
 func TestCheckSaysWhatIsMissing(t *testing.T) {
 	s := open(t)
 	t.Setenv("PATH", t.TempDir())
-	l := ask(t, "one")
+	l := kepttest.Ask(t, "one")
 	l.Architectures, l.Disk, l.Memory, l.Volume = []string{"riscv64"}, 1<<60, 1<<50, "vol-0123456789abcdef"
 	l.UserData = append(l.UserData, bytes.Repeat([]byte("#\n"), 8<<10)...)
 	err := s.Check(t.Context(), l)
@@ -36,7 +37,7 @@ func TestCheckSaysWhatIsMissing(t *testing.T) {
 			t.Errorf("it says %v; want %q", err, want)
 		}
 	}
-	if _, err := s.Launch(t.Context(), l); err == nil || len(s.all()) > 0 {
+	if _, err := s.Launch(t.Context(), l); err == nil || len(s.All()) > 0 {
 		t.Errorf("it was launched: %v", err)
 	}
 }
@@ -61,7 +62,7 @@ func signed(t *testing.T, key, region string) wire.Identity {
 	server := httptest.NewServer(http.Handler(imds))
 	defer server.Close()
 	const dir = "/latest/dynamic/instance-identity/"
-	return wire.Identity{Kind: wire.IdentityEC2, Document: []byte(get(server.URL + dir + "document")), Signature: []byte(get(server.URL + dir + "rsa2048"))}
+	return wire.Identity{Kind: wire.IdentityEC2, Document: []byte(kepttest.Get(server.URL + dir + "document")), Signature: []byte(kepttest.Get(server.URL + dir + "rsa2048"))}
 }
 
 func TestIdentify(t *testing.T) {

@@ -13,15 +13,15 @@ import (
 
 // volume asks for the volume of a deployment.
 func (s *site) volume(deployment string, size int64, snapshot string) (console.Volume, error) {
-	s.t.Helper()
-	return s.MakeVolume(s.t.Context(), console.VolumeAsk{Launch: console.Launch{Instance: "one", EventID: "e1", Deployment: deployment, App: "toy", VolumeSize: size}, Snapshot: snapshot})
+	s.T.Helper()
+	return s.MakeVolume(s.T.Context(), console.VolumeAsk{Launch: console.Launch{Instance: "one", EventID: "e1", Deployment: deployment, App: "toy", VolumeSize: size}, Snapshot: snapshot})
 }
 
 func (s *site) ids(event string) (ids []string) {
-	s.t.Helper()
-	things, err := s.Held(s.t.Context(), event)
+	s.T.Helper()
+	things, err := s.Held(s.T.Context(), event)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	for _, thing := range things {
 		ids = append(ids, string(thing.Kind)+" "+thing.ID)

@@ -52,7 +52,7 @@ var exceptions = map[string]string{"internal/wire": "apps"}
 // These are for tests alone.
 const testutil = "internal/testutil"
 
-var testOnly = []string{testutil, "store/storetest", "cloud/cloudtest"}
+var testOnly = []string{testutil, "store/storetest", "cloud/cloudtest", "cloud/kepttest"}
 
 func forTests(dir string) bool {
 	return slices.ContainsFunc(testOnly, func(folder string) bool { return within(dir, folder) })
