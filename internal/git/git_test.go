@@ -107,7 +107,7 @@ func ways(t *testing.T, r *testutil.GitRepo) map[string]struct {
 	opts git.Options
 } {
 	server := testutil.NewGitServer(t, filepath.Dir(r.Dir))
-	s := sshServer(t)
+	s := testutil.NewSSHServer(t)
 	return map[string]struct {
 		url  string
 		opts git.Options
@@ -116,7 +116,7 @@ func ways(t *testing.T, r *testutil.GitRepo) map[string]struct {
 		"file": {r.URL(), git.Options{}},
 		"http": {server.URL + "/upstream", git.Options{}},
 		"old":  {oldServer(t, filepath.Dir(r.Dir)) + "/upstream", git.Options{}},
-		"ssh":  {s.url(r.Dir), git.Options{CredentialsFile: s.keyFile, HostKeys: []string{s.hostKey}}},
+		"ssh":  {s.URL(r.Dir), git.Options{CredentialsFile: s.KeyFile, HostKeys: []string{s.HostKey}}},
 	}
 }
 
@@ -303,7 +303,7 @@ func TestNotARepository(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "info/refs"), []byte("<html>"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := sshServer(t)
+	s := testutil.NewSSHServer(t)
 	for name, way := range map[string]struct {
 		url, want string
 		opts      git.Options
@@ -312,7 +312,7 @@ func TestNotARepository(t *testing.T) {
 		"missing": {"file://" + dir + "/none", "there is no such folder; check the path", git.Options{}},
 		"http":    {server.URL + "/none", "there is no git repository there; check the address", git.Options{}},
 		"page":    {page.URL, "what is there is no git repository", git.Options{}},
-		"ssh":     {s.url(dir), "there is no git repository there", git.Options{CredentialsFile: s.keyFile, HostKeys: []string{s.hostKey}}},
+		"ssh":     {s.URL(dir), "there is no git repository there", git.Options{CredentialsFile: s.KeyFile, HostKeys: []string{s.HostKey}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := remote(t, way.url, way.opts).Head(t.Context(), "")
