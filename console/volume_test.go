@@ -76,10 +76,11 @@ func onVolume() LaunchRequest { return fair(AppRequest{App: "guestbook", Volume:
 // lost before it was live.
 func TestVolumeThatWasNeverUsed(t *testing.T) {
 	l, f := newVolumes(t)
-	e, all := l.launched(t, onVolume())
+	e, _ := l.launched(t, onVolume())
 	f.change(func(f *fakeCloud) { clear(f.machines) })
 	l.polls(t, 5)
-	if all = l.instances(t, e.ID); len(all) != 2 || all[1].Replaces != all[0].ID {
+	all := l.instances(t, e.ID)
+	if len(all) != 2 || all[1].Replaces != all[0].ID {
 		t.Fatalf("its machine went away: %v", statesOf(all))
 	}
 	if _, fresh := l.told(t, all[1].ID); !fresh {
