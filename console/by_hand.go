@@ -106,6 +106,9 @@ func (r *reconciler) confirmOver(ctx context.Context, s subject) error {
 	if hand == nil || !s.saidOver() {
 		return nil
 	}
+	if _, err := r.cloud(s.Cloud); err != nil {
+		return err
+	}
 	if err := hand.Confirm(ctx, s.ID); err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("note that it is off: %w", err)
 	}

@@ -191,9 +191,13 @@ func (k *clearer) remove(ctx context.Context, t LeftThing) error {
 	if t.Kind == ThingMachine {
 		return k.r.takeAway(ctx, t.Cloud, t.Instance)
 	}
+	cloud, err := k.r.cloud(t.Cloud)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, clearTimeout)
 	defer cancel()
-	return k.r.c.opts.Clouds[t.Cloud].(Holder).Remove(ctx, t.Thing) // it was asked what it holds a moment ago
+	return cloud.(Holder).Remove(ctx, t.Thing) // it was asked what it holds a moment ago
 }
 
 // keeps says why a thing may not be removed, and the instance whose state is in the way;

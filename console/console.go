@@ -21,7 +21,10 @@ import (
 
 // Options are what a console is made of.
 type Options struct {
-	Store  Store            // closed by whoever opened it
+	Store Store // closed by whoever opened it
+	// Name is what this console is called among several that share the store: none other has
+	// it, and it keeps it when it is started anew. Empty: it has the store alone.
+	Name   string
 	Clouds map[string]Cloud // by name
 	Cloud  string           // the name of the one that is used where none is asked for
 	Keys   *Keys            // what seals secrets
@@ -52,10 +55,12 @@ type Console struct {
 	store Store
 	log   *slog.Logger
 	now   func() time.Time
+	skew  *skew
 	clock *clock
 	fleet *fleet
 	door  *door
 	wake  chan struct{} // holds one when the reconciler has something to look at
+	term  *term         // nil: nobody else does by itself what it does, or it does nothing by itself
 }
 
 // New makes a console on what opts names, and reads what its store knows of the fleet.
@@ -80,6 +85,10 @@ func New(ctx context.Context, opts Options) (*Console, error) {
 		return nil, fmt.Errorf("open the console: there is no cloud %q", opts.Cloud)
 	}
 	c := &Console{opts: opts, store: opts.Store, log: opts.Log, now: opts.Now, wake: make(chan struct{}, 1), door: newDoor(), clock: newClock(opts.Now, uptime, opts.Log)}
+	if opts.Name != "" {
+		c.skew = &skew{own: opts.Now, log: opts.Log}
+		c.now = c.skew.now
+	}
 	fleet, err := newFleet(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open the console: %w", err)
@@ -90,9 +99,22 @@ func New(ctx context.Context, opts Options) (*Console, error) {
 
 // Run does what the console does by itself, until ctx ends: it launches, adopts and
 // ends instances, reminds, expires, and writes down what was heard. Each of its loops
-// goes on after an error; what Run returns is what kept one from ending well.
+// goes on after an error; what Run returns is what kept one from ending well. Of several
+// consoles that share a store one launches, adopts, ends, reminds and expires.
 func (c *Console) Run(ctx context.Context) error {
-	loops := []func(context.Context) error{c.reconcile, c.fleet.run, c.keepHouse}
+	if c.opts.Name == "" {
+		return side(ctx, c.fleet.run, c.once)
+	}
+	return side(ctx, c.fleet.run, c.lead)
+}
+
+// once does what must be done by one console alone, until ctx ends.
+func (c *Console) once(ctx context.Context) error {
+	return side(ctx, c.reconcile, c.keepHouse)
+}
+
+// side runs loops side by side, and waits for all.
+func side(ctx context.Context, loops ...func(context.Context) error) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(loops))
 	for i, loop := range loops {

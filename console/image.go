@@ -240,7 +240,7 @@ const expireEvery = time.Hour
 func (r *reconciler) pollImages(ctx context.Context) {
 	for name, cloud := range r.c.opts.Clouds {
 		baker, bakes := cloud.(Baker)
-		what := "images/" + name
+		what := pollOfImages + "/" + name
 		r.mu.Lock()
 		wait := r.busy[what] || r.after[what].After(r.c.now()) || r.c.now().Sub(r.looked[name]) < expireEvery
 		r.mu.Unlock()
@@ -272,6 +272,9 @@ func (r *reconciler) expire(ctx context.Context, cloud string, baker Baker) erro
 		return err
 	}
 	for _, id := range expired(images, used, r.c.opts.KeepImages, r.c.now()) {
+		if _, err := r.cloud(cloud); err != nil {
+			return err
+		}
 		within, cancel := context.WithTimeout(ctx, forgetTimeout)
 		bad := baker.Forget(within, id)
 		cancel()

@@ -16,9 +16,12 @@ func (c *Console) protects(i Instance) bool {
 
 // protect has an instance's cloud keep it. What ends it lifts that; see Protector.
 func (r *reconciler) protect(ctx context.Context, s subject) error {
-	within, cancel := context.WithTimeout(ctx, protectTimeout)
-	err := r.c.opts.Clouds[s.Cloud].(Protector).Protect(within, s.ID)
-	cancel()
+	cloud, err := r.cloud(s.Cloud)
+	if err == nil {
+		within, cancel := context.WithTimeout(ctx, protectTimeout)
+		err = cloud.(Protector).Protect(within, s.ID)
+		cancel()
+	}
 	if ctx.Err() != nil {
 		return nil // told to stop; the next start does it again
 	}

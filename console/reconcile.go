@@ -16,12 +16,19 @@ const (
 	mostDue    = 64                     // records that are looked at in one go
 )
 
+// What a job is about begins with the kind of a record, or with one of these.
+const (
+	pollOfCloud  = "cloud"
+	pollOfImages = "images"
+)
+
 // A reconciler brings what is wanted and what the clouds have together. Its look is
 // called by one goroutine; what calls a cloud or a webhook runs beside it.
 type reconciler struct {
 	c     *Console
 	slots chan struct{} // of what asks a cloud
 	turns chan struct{} // of events: none is frozen late because a cloud hangs
+	polls chan struct{} // of lists: a cloud that hangs keeps no other one from being looked at
 	freed chan struct{} // holds one when a job ended
 	full  bool          // the last look left something for want of either
 	jobs  sync.WaitGroup
@@ -38,7 +45,7 @@ type reconciler struct {
 }
 
 func newReconciler(c *Console) *reconciler {
-	return &reconciler{c: c, slots: make(chan struct{}, mostAtOnce), turns: make(chan struct{}, mostAtOnce), freed: make(chan struct{}, 1), busy: map[string]bool{}, after: map[string]time.Time{},
+	return &reconciler{c: c, slots: make(chan struct{}, mostAtOnce), turns: make(chan struct{}, mostAtOnce), polls: make(chan struct{}, mostAtOnce), freed: make(chan struct{}, 1), busy: map[string]bool{}, after: map[string]time.Time{},
 		polled: map[string]time.Time{}, missing: map[string]time.Time{}, strange: map[string]time.Time{}, looked: map[string]time.Time{}, started: c.now()}
 }
 
@@ -137,8 +144,11 @@ var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 // start does something beside; false: too much is under way.
 func (r *reconciler) start(ctx context.Context, what string, do func(context.Context) error) bool {
 	slots := r.slots
-	if strings.HasPrefix(what, string(KindEvent)+"/") {
+	switch kind, _, _ := strings.Cut(what, "/"); kind {
+	case string(KindEvent):
 		slots = r.turns
+	case pollOfCloud, pollOfImages:
+		slots = r.polls
 	}
 	select {
 	case slots <- struct{}{}:
@@ -195,7 +205,9 @@ func (r *reconciler) stepEvent(ctx context.Context, id string) error {
 		return errDoubted
 	}
 	if purges {
-		_, err = r.c.purge(ctx, id)
+		if err = r.c.leads(); err == nil {
+			_, err = r.c.purge(ctx, id)
+		}
 	}
 	return err
 }

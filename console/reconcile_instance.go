@@ -167,8 +167,12 @@ func (i *Instance) refused(err error, image bool, now time.Time) {
 	}
 }
 
-// cloud is the one that an instance was launched in.
+// cloud is the one that an instance was launched in. It is asked for right before each call:
+// whoever leads no more calls none.
 func (r *reconciler) cloud(name string) (Cloud, error) {
+	if err := r.c.leads(); err != nil {
+		return nil, err
+	}
 	if cloud := r.c.opts.Clouds[name]; cloud != nil {
 		return cloud, nil
 	}

@@ -23,7 +23,7 @@ const (
 func (r *reconciler) pollClouds(ctx context.Context) time.Duration {
 	next := pollEvery
 	for name := range r.c.opts.Clouds {
-		what := "cloud/" + name
+		what := pollOfCloud + "/" + name
 		r.mu.Lock()
 		busy, every := r.busy[what], pollEvery
 		if len(r.busy) > 0 || len(r.missing) > 0 || len(r.strange) > 0 {
@@ -48,9 +48,7 @@ func (r *reconciler) poll(ctx context.Context, cloud string) error {
 	r.mu.Lock()
 	r.polled[cloud] = asked
 	r.mu.Unlock()
-	within, cancel := context.WithTimeout(ctx, pollTimeout)
-	machines, err := r.c.opts.Clouds[cloud].Machines(within)
-	cancel()
+	machines, err := r.machines(ctx, cloud)
 	if err != nil {
 		return fmt.Errorf("list the machines of %s: %w", cloud, err)
 	}
@@ -69,6 +67,16 @@ func (r *reconciler) poll(ctx context.Context, cloud string) error {
 		delete(known, m.Instance)
 	}
 	return errors.Join(append(wrong, r.gone(ctx, cloud, known, asked))...)
+}
+
+func (r *reconciler) machines(ctx context.Context, cloud string) ([]Machine, error) {
+	asked, err := r.cloud(cloud)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	return asked.Machines(ctx)
 }
 
 // A place is what of an instance is held against a cloud's list: a fleet of them is read

@@ -57,9 +57,9 @@ func (r *reconciler) makeVolume(ctx context.Context, s *subject) error {
 	if s.deployment.Volume == nil || s.deployment.onVolume() {
 		return nil
 	}
-	keeper, keeps := r.c.opts.Clouds[s.Cloud].(VolumeKeeper)
-	if !keeps {
-		return fmt.Errorf("%s keeps no volumes any more; start the console with it as it was", s.Cloud)
+	keeper, err := r.volumes(s.Cloud)
+	if err != nil {
+		return err
 	}
 	within, cancel := context.WithTimeout(ctx, launchTimeout)
 	defer cancel()
@@ -82,6 +82,19 @@ func (r *reconciler) makeVolume(ctx context.Context, s *subject) error {
 	return nil
 }
 
+// volumes is the cloud that keeps an instance's.
+func (r *reconciler) volumes(cloud string) (VolumeKeeper, error) {
+	asked, err := r.cloud(cloud)
+	if err != nil {
+		return nil, err
+	}
+	keeper, keeps := asked.(VolumeKeeper)
+	if !keeps {
+		return nil, fmt.Errorf("%s keeps no volumes any more; start the console with it as it was", cloud)
+	}
+	return keeper, nil
+}
+
 // unattached says that an instance's machine is there, and its volume not known to be.
 func (s subject) unattached() bool {
 	return s.State == InstanceStarting && s.deployment.onVolume() && s.Attached.IsZero()
@@ -89,8 +102,8 @@ func (s subject) unattached() bool {
 
 // attach gives an instance's machine its volume, once whatever had it is proven off.
 func (r *reconciler) attach(ctx context.Context, s subject) error {
-	err := fmt.Errorf("%s keeps no volumes any more; start the console with it as it was", s.Cloud)
-	if keeper, keeps := r.c.opts.Clouds[s.Cloud].(VolumeKeeper); keeps {
+	keeper, err := r.volumes(s.Cloud)
+	if err == nil {
 		within, cancel := context.WithTimeout(ctx, attachTimeout)
 		err = keeper.Attach(within, s.deployment.Volume.ID, s.ID)
 		cancel()
@@ -186,9 +199,13 @@ func (c *Console) inPlaceOf(tx Tx, i *Instance, e Event, d Deployment) (next Ins
 // keepDisks keeps the disks of a machine that is to be taken away, where somebody asked
 // for that. Its error is to be tried again.
 func (r *reconciler) keepDisks(ctx context.Context, s subject) error {
-	keeper, keeps := r.c.opts.Clouds[s.Cloud].(VolumeKeeper)
+	_, keeps := r.c.opts.Clouds[s.Cloud].(VolumeKeeper)
 	if s.Snapshot == "" || !s.Snapped.IsZero() || !keeps || s.Tries >= mostSnapshots {
 		return nil
+	}
+	keeper, err := r.volumes(s.Cloud)
+	if err != nil {
+		return err
 	}
 	within, cancel := context.WithTimeout(ctx, attachTimeout)
 	defer cancel()

@@ -72,6 +72,9 @@ func (c *Console) deliver(ctx context.Context, e Event) error {
 	if len(e.Messages) == 0 {
 		return nil
 	}
+	if err := c.leads(); err != nil {
+		return err
+	}
 	m := e.Messages[0]
 	sent := c.post(ctx, e, m)
 	if sent != nil {

@@ -1,0 +1,72 @@
+package console
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	// mostSkew is how far another console's clock may be from this one's to be followed.
+	mostSkew = 15 * time.Minute
+	// leastSkew is what is not worth following: how long one hears of a beat after it.
+	leastSkew = time.Second
+	// settleBy is the part of the time that passes by which a console that leads comes back to
+	// its own clock.
+	settleBy = 20
+)
+
+// A skew makes one clock of those of several consoles, so that what one wrote down as now is
+// now for all. They follow who holds the lease. Whoever takes it over goes on with the time
+// that was, and comes back to its own clock by three seconds a minute: no date jumps.
+// Its methods may be called from several goroutines.
+type skew struct {
+	own func() time.Time
+	log *slog.Logger
+
+	mu    sync.Mutex
+	by    time.Duration // the fleet's time is that much ahead of own
+	apart bool          // that was said
+}
+
+// now is the fleet's time.
+func (s *skew) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.own().Add(s.by)
+}
+
+// follow takes in what the fleet's time was a moment ago.
+func (s *skew) follow(fleet time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	by := fleet.Sub(s.own())
+	far := by.Abs() > mostSkew
+	if far && !s.apart {
+		s.log.Warn("the clock of the console that leads is another one; set the clocks of both machines", "ahead", by)
+	}
+	if s.apart = far; far {
+		by = 0
+	}
+	if (by - s.by).Abs() > leastSkew {
+		s.by = by
+	}
+}
+
+// reach has the fleet's time not be before one that was: what was written down then is
+// nothing to come.
+func (s *skew) reach(fleet time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if behind := fleet.Sub(s.own().Add(s.by)); behind > 0 && behind <= mostSkew {
+		s.by += behind
+	}
+}
+
+// settle brings the fleet's time closer to this console's own clock, for as much time as has
+// passed.
+func (s *skew) settle(passed time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.by -= min(max(s.by, -passed/settleBy), passed/settleBy)
+}
