@@ -48,6 +48,9 @@ const archivesKept = 7
 // errNoVault is of a console that was given no place for archives.
 var errNoVault = &ConflictError{"this console keeps no archives; its operator has to give it a vault"}
 
+// errNameTaken is of another archive than the one of that name.
+var errNameTaken = &ConflictError{"another backup has that name, and none is replaced; give yours another name"}
+
 // A Backup is an archive that an instance sends.
 type Backup struct {
 	Name   string
@@ -73,6 +76,9 @@ func (c *Console) PutArchive(ctx context.Context, b Backup, s Signature) (wire.K
 	if c.opts.Archives == nil {
 		return wire.KeptArchive{}, errNoVault
 	}
+	if err := c.isAnother(ctx, archiveID(i.ID, b.Name), hex.EncodeToString(sum)); err != nil {
+		return wire.KeptArchive{}, err
+	}
 	kept, err := c.opts.Archives.Receive(ctx, Incoming{Instance: i.ID, Name: b.Name, Size: b.Size, SHA256: sum, Body: b.Body})
 	if err != nil {
 		return wire.KeptArchive{}, err
@@ -84,6 +90,20 @@ func (c *Console) PutArchive(ctx context.Context, b Backup, s Signature) (wire.K
 		c.log.Warn("remove old backups", "instance", i.ID, "err", err)
 	}
 	return keptArchive(kept), nil
+}
+
+// isAnother refuses an archive whose name another one has, wherever that is kept.
+func (c *Console) isAnother(ctx context.Context, id, sum string) error {
+	return c.store.View(ctx, func(tx Tx) error {
+		known, err := get[Archive](tx, id)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return nil
+		case err == nil && known.SHA256 != sum:
+			return errNameTaken
+		}
+		return err
+	})
 }
 
 func keptArchive(a Archive) wire.KeptArchive {
@@ -100,7 +120,9 @@ func (c *Console) noteArchive(ctx context.Context, a Archive) (Archive, error) {
 		switch {
 		case err == nil && known.SHA256 == a.SHA256:
 			noted = known
-		case err != nil && !errors.Is(err, ErrNotFound):
+		case err == nil:
+			return errNameTaken // it came to another console at the same time
+		case !errors.Is(err, ErrNotFound):
 			return err
 		}
 		i, err := get[Instance](tx, a.Instance)
@@ -318,20 +340,22 @@ func (c *Console) openKept(ctx context.Context, a Archive) (io.ReadCloser, error
 	if err != nil {
 		return nil, err
 	}
-	return &verified{file, sha256.New(), a}, nil
+	return &verified{file, sha256.New(), a, func() { c.opts.Archives.suspect(ctx, a) }}, nil
 }
 
 // verified is an archive that is read once more, and summed.
 type verified struct {
 	io.ReadCloser
-	sum hash.Hash
-	is  Archive
+	sum     hash.Hash
+	is      Archive
+	suspect func() // what was read is something else
 }
 
 func (v *verified) Read(p []byte) (int, error) {
 	n, err := v.ReadCloser.Read(p)
 	v.sum.Write(p[:n]) // it never fails
 	if errors.Is(err, io.EOF) && hex.EncodeToString(v.sum.Sum(nil)) != v.is.SHA256 {
+		v.suspect()
 		return n, fmt.Errorf("read backup %s of %s: it is no longer what was verified; the vault's disk may be damaged", v.is.Name, v.is.Instance)
 	}
 	return n, err

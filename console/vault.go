@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +28,9 @@ const (
 // ArchivesOptions say where archives are kept, and how much of them.
 type ArchivesOptions struct {
 	Vault archive.Vault // this console's alone
-	Most  int64         // bytes of one archive; 0: DefaultMostArchive
+	// Peers are the vaults of the consoles that it keeps its store with. Nil: it is alone.
+	Peers Peers
+	Most  int64 // bytes of one archive; 0: DefaultMostArchive
 	// Limits bound what verifying one may take. Where they say nothing: as many bytes as
 	// DefaultMostUnfolded, 250,000 files and folders, and a list of them of 64 MiB.
 	Limits archive.Limits
@@ -35,10 +38,12 @@ type ArchivesOptions struct {
 	Free  func() (int64, error)
 	Spare int64            // bytes of that disk that are left alone; 0: DefaultSpare
 	Now   func() time.Time // nil: time.Now
+	Log   *slog.Logger     // nil: nothing is logged
 }
 
-// Archives keeps backups of instances: each under "<instance>.<name>" in one vault. What
-// it answers with was read back from there. An archive that is there is never replaced.
+// Archives keeps backups of instances: each under "<instance>.<name>" in one vault, and
+// where there are several consoles in that of another one as well. What it answers with
+// was read back from there. An archive that is there is never replaced.
 // Its methods may be called from several goroutines at once.
 type Archives struct {
 	opts      ArchivesOptions
@@ -48,6 +53,8 @@ type Archives struct {
 	coming map[string]int
 	space  int64           // bytes that are announced, and may not be on the disk yet
 	naming map[string]bool // what came under these is being verified
+	// Of consoles that keep them together: what has no copy, and what is not what it was.
+	alone, damaged map[string]bool
 }
 
 // NewArchives keeps archives in a vault.
@@ -60,7 +67,10 @@ func NewArchives(opts ArchivesOptions) *Archives {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	return &Archives{opts: opts, verifying: make(chan struct{}, 1), coming: map[string]int{}, naming: map[string]bool{}}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Archives{opts: opts, verifying: make(chan struct{}, 1), coming: map[string]int{}, naming: map[string]bool{}, alone: map[string]bool{}, damaged: map[string]bool{}}
 }
 
 // An Incoming is an archive that an instance sends. Nothing is read of it before it is
@@ -73,7 +83,8 @@ type Incoming struct {
 	Body     io.Reader // ends when ctx does, or its reads do
 }
 
-// Receive keeps an archive, and returns once it was read back from the vault and verified.
+// Receive keeps an archive, and returns once it was read back from the vault and verified,
+// and once another console has it where there is one that answers.
 // The same one again is the same. Its error is an *InputError for what is no archive, or
 // too much; a *ConflictError for another one under a name that is taken; a *BusyError for
 // what may come again.
@@ -90,9 +101,21 @@ func (a *Archives) Receive(ctx context.Context, in Incoming) (Archive, error) {
 		return Archive{}, err
 	}
 	defer leave()
-	if kept, err := a.known(ctx, key, in); !errors.Is(err, archive.ErrNotFound) {
-		return kept, err
+	kept, err := a.known(ctx, key, in)
+	if errors.Is(err, archive.ErrNotFound) {
+		kept, err = a.take(ctx, key, in)
 	}
+	if err == nil {
+		err = a.share(ctx, kept)
+	}
+	if err != nil {
+		return Archive{}, err
+	}
+	return kept, nil
+}
+
+// take keeps what nothing has the name of yet.
+func (a *Archives) take(ctx context.Context, key string, in Incoming) (Archive, error) {
 	named := false
 	body := &announced{in: in, sum: sha256.New(), whole: func() error {
 		err := a.name(ctx, key)
@@ -192,7 +215,7 @@ func (a *Archives) known(ctx context.Context, key string, in Incoming) (Archive,
 	case errors.As(err, &input):
 		return Archive{}, archive.ErrNotFound // it was removed
 	case err == nil && kept.SHA256 != hex.EncodeToString(in.SHA256):
-		return Archive{}, &ConflictError{"another backup has that name, and none is replaced; give yours another name"}
+		return Archive{}, errNameTaken
 	}
 	return kept, err
 }
@@ -272,7 +295,7 @@ func (a *Archives) Open(ctx context.Context, instance, name string) (io.ReadClos
 	if err != nil {
 		return nil, err
 	}
-	file, err := a.opts.Vault.Get(ctx, key)
+	file, err := a.openKey(ctx, key)
 	if errors.Is(err, archive.ErrNotFound) {
 		err = ErrNotFound
 	}
@@ -288,7 +311,7 @@ func (a *Archives) Remove(ctx context.Context, instance, name string) error {
 	if err != nil {
 		return err
 	}
-	return a.opts.Vault.Delete(ctx, key)
+	return a.remove(ctx, key)
 }
 
 // Purge removes all archives of an instance, those that were never verified among them.
@@ -297,10 +320,12 @@ func (a *Archives) Purge(ctx context.Context, instance string) error {
 	if err != nil {
 		return err
 	}
+	prefix = strings.TrimSuffix(prefix, "x")
 	items, err := a.opts.Vault.List(ctx)
+	items = append(items, a.listElsewhere(ctx, prefix)...)
 	for _, item := range items {
-		if strings.HasPrefix(item.Name, strings.TrimSuffix(prefix, "x")) {
-			err = errors.Join(err, a.opts.Vault.Delete(ctx, item.Name))
+		if strings.HasPrefix(item.Name, prefix) {
+			err = errors.Join(err, a.remove(ctx, item.Name))
 		}
 	}
 	return err
