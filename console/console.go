@@ -105,7 +105,7 @@ func (c *Console) Run(ctx context.Context) error {
 	if c.opts.Name == "" {
 		return side(ctx, c.fleet.run, c.once)
 	}
-	return side(ctx, c.fleet.run, c.lead)
+	return side(ctx, c.fleet.run, c.lead, c.mendCopies)
 }
 
 // once does what must be done by one console alone, until ctx ends.
