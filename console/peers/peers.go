@@ -40,6 +40,7 @@ const (
 type Client struct {
 	http   *http.Client
 	others func(context.Context) ([]string, error)
+	stall  time.Duration
 }
 
 var _ console.Peers = (*Client)(nil)
@@ -47,7 +48,7 @@ var _ console.Peers = (*Client)(nil)
 // New makes a client of the consoles that others lists. client reaches one at
 // https://ADDRESS/, and bounds nothing.
 func New(client *http.Client, others func(context.Context) ([]string, error)) *Client {
-	return &Client{client, others}
+	return &Client{client, others, stallTime}
 }
 
 // Others implements console.Peers.
@@ -66,9 +67,9 @@ func (c *Client) Put(ctx context.Context, member, name string, size int64, sum [
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stalled := time.AfterFunc(stallTime, func() { cancel(fmt.Errorf("%s takes nothing for %s", member, stallTime)) })
+	stalled := time.AfterFunc(c.stall, func() { cancel(fmt.Errorf("%s takes nothing for %s", member, c.stall)) })
 	defer stalled.Stop()
-	body := &progress{r: r, moved: func() { stalled.Reset(stallTime) }, whole: func() { stalled.Reset(readBackTime(size)) }}
+	body := &progress{r: r, left: size, moved: func() { stalled.Reset(c.stall) }, whole: func() { stalled.Reset(readBackTime(size)) }}
 	resp, err := c.ask(ctx, http.MethodPut, member, vaultPath+url.PathEscape(name), func(req *http.Request) {
 		announce(req, size, sum)
 		req.Body, req.ContentLength = io.NopCloser(body), size
@@ -95,12 +96,15 @@ const headerSize = "Popup-Size"
 // A progress tells of each piece that was read.
 type progress struct {
 	r            io.Reader
+	left         int64 // bytes
 	moved, whole func()
 }
 
 func (p *progress) Read(b []byte) (int, error) {
 	n, err := p.r.Read(b)
-	if p.moved(); err != nil {
+	if p.left -= int64(n); p.left > 0 {
+		p.moved()
+	} else {
 		p.whole()
 	}
 	return n, err
@@ -122,18 +126,19 @@ func (c *Client) open(ctx context.Context, member, path string, change func(*htt
 		cancel(nil)
 		return nil, err
 	}
-	return &coming{resp, stalled, cancel}, nil
+	return &coming{resp, stalled, c.stall, cancel}, nil
 }
 
 // coming is the body of an answer. Who reads it may take its time; who sends it may not.
 type coming struct {
 	*http.Response
 	stalled *time.Timer
+	stall   time.Duration
 	cancel  context.CancelCauseFunc
 }
 
 func (b *coming) Read(p []byte) (int, error) {
-	b.stalled.Reset(stallTime)
+	b.stalled.Reset(b.stall)
 	defer b.stalled.Stop()
 	return b.Body.Read(p)
 }
