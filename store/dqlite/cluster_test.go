@@ -62,9 +62,9 @@ func authority(t testing.TB) Authority {
 	return a
 }
 
-func issued(t testing.TB, a Authority) Identity {
+func issued(t testing.TB, a Authority, address string) Identity {
 	t.Helper()
-	i, err := a.Issue()
+	i, err := a.Issue(address)
 	check(t, err)
 	return i
 }
@@ -77,7 +77,8 @@ func waiting(t testing.TB) context.Context {
 }
 
 func options(t testing.TB, a Authority, join ...string) Options {
-	return Options{Dir: t.TempDir(), Address: freeAddress(t), Join: join, Identity: issued(t, a),
+	address := freeAddress(t)
+	return Options{Dir: t.TempDir(), Address: address, Join: join, Identity: issued(t, a, address),
 		Latency: 100 * time.Millisecond, // nothing here is about a leader that is slow to answer
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil))}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"popup/store"
@@ -79,6 +80,8 @@ type Member struct {
 type Cluster struct {
 	*store.Store
 	members func(context.Context) ([]Member, error)
+	serve   func(http.Handler)
+	client  *http.Client
 	log     *slog.Logger
 }
 
@@ -104,3 +107,19 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 // Members lists the nodes, by address. Without a leader these are the ones that this
 // node heard of last.
 func (c *Cluster) Members(ctx context.Context) ([]Member, error) { return c.members(ctx) }
+
+// Serve has a handler answer what other members ask this one over HTTP; MemberOf says
+// which. Until then they are told to come again. It answers until the cluster is closed.
+func (c *Cluster) Serve(h http.Handler) { c.serve(h) }
+
+// Client reaches any member at https://ADDRESS/, over mutual TLS. Nothing in it bounds how
+// long an answer may take, but one whose member is gone ends in seconds.
+func (c *Cluster) Client() *http.Client { return c.client }
+
+// MemberOf is the address of the member that asks: what its certificate says.
+func MemberOf(r *http.Request) string {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return ""
+	}
+	return r.TLS.PeerCertificates[0].Subject.CommonName
+}

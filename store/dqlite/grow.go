@@ -30,7 +30,7 @@ func Grow(ctx context.Context, o Options, alone string) (_ *Cluster, err error) 
 	if !built {
 		return nil, ErrMissing
 	}
-	if o.Identity, err = ownIdentity(o.Dir); err != nil {
+	if o.Identity, err = ownIdentity(o.Dir, o.Address); err != nil {
 		return nil, fmt.Errorf("open the cluster's store: %w", err)
 	}
 	c, err := Open(ctx, o)
@@ -44,7 +44,7 @@ func Grow(ctx context.Context, o Options, alone string) (_ *Cluster, err error) 
 }
 
 // ownIdentity is that of the node in a folder, made where it is missing.
-func ownIdentity(dir string) (i Identity, err error) {
+func ownIdentity(dir, address string) (i Identity, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return i, err
 	}
@@ -52,7 +52,7 @@ func ownIdentity(dir string) (i Identity, err error) {
 	if err := kept(filepath.Join(dir, authorityFile), &a, NewAuthority); err != nil {
 		return i, err
 	}
-	return i, kept(filepath.Join(dir, identityFile), &i, a.Issue)
+	return i, kept(filepath.Join(dir, identityFile), &i, func() (Identity, error) { return a.Issue(address) })
 }
 
 // kept reads a file, or makes it.

@@ -1,6 +1,7 @@
 package dqlite
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -38,45 +39,48 @@ type Identity struct {
 
 // NewAuthority makes the authority of a new cluster.
 func NewAuthority() (Authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, keyPEM, err := newKey()
 	if err != nil {
 		return Authority{}, fmt.Errorf("make the cluster's authority: %w", err)
 	}
 	template := certificate("popup cluster")
 	template.IsCA, template.BasicConstraintsValid, template.MaxPathLenZero = true, true, true
 	template.KeyUsage = x509.KeyUsageCertSign
-	cert, keyPEM, err := sign(template, template, key, key)
+	cert, err := sign(template, template, key.Public(), key)
 	if err != nil {
 		return Authority{}, fmt.Errorf("make the cluster's authority: %w", err)
 	}
 	return Authority{cert, keyPEM}, nil
 }
 
-// Issue makes the identity of one node.
-func (a Authority) Issue() (Identity, error) {
-	pair, err := tls.X509KeyPair(a.Certificate, a.Key)
-	if err != nil {
-		return Identity{}, fmt.Errorf("issue a node's certificate: read the authority: %w", err)
-	}
-	authority, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
-	if !ok {
-		return Identity{}, errors.New("issue a node's certificate: this is not the key of an authority that popup made")
-	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// Issue makes the identity of the node at an address.
+func (a Authority) Issue(address string) (Identity, error) {
+	key, keyPEM, err := newKey()
 	if err != nil {
 		return Identity{}, fmt.Errorf("issue a node's certificate: %w", err)
 	}
-	template := certificate("popup node")
+	cert, err := a.certify(key.Public(), address)
+	return Identity{a.Certificate, cert, keyPEM}, err
+}
+
+// certify vouches that whoever has a key is the node at an address.
+func (a Authority) certify(key crypto.PublicKey, address string) ([]byte, error) {
+	pair, err := tls.X509KeyPair(a.Certificate, a.Key)
+	if err != nil {
+		return nil, fmt.Errorf("issue a node's certificate: read the authority: %w", err)
+	}
+	template := certificate(address)
 	template.DNSNames = []string{peerName}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
-	cert, keyPEM, err := sign(template, pair.Leaf, key, authority)
+	cert, err := sign(template, pair.Leaf, key, pair.PrivateKey)
 	if err != nil {
-		return Identity{}, fmt.Errorf("issue a node's certificate: %w", err)
+		return nil, fmt.Errorf("issue a node's certificate: %w", err)
 	}
-	return Identity{a.Certificate, cert, keyPEM}, nil
+	return cert, nil
 }
 
+// certificate is what all have in common. A node's is named after its address.
 func certificate(name string) *x509.Certificate {
 	serial := make([]byte, 16)
 	rand.Read(serial) //nolint:errcheck // it never fails
@@ -85,14 +89,21 @@ func certificate(name string) *x509.Certificate {
 }
 
 // sign has the parent certify a key.
-func sign(template, parent *x509.Certificate, key, by *ecdsa.PrivateKey) (cert, keyPEM []byte, err error) {
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by)
+func sign(template, parent *x509.Certificate, key crypto.PublicKey, by crypto.PrivateKey) ([]byte, error) {
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key, by)
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
+}
+
+func newKey() (key *ecdsa.PrivateKey, keyPEM []byte, err error) {
+	if key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return nil, nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return nil, nil, err
 	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), nil
+	return key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }

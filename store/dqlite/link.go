@@ -6,16 +6,15 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
-	"github.com/canonical/go-dqlite/v3/app"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,13 +29,17 @@ const (
 )
 
 // A link is how nodes reach each other: mutual TLS outside, and inside the socket of the
-// engine, which takes connections of this process alone.
+// engine, which takes connections of this process alone, or the HTTP between members. Who
+// is to join speaks a protocol of its own on the same port.
 type link struct {
 	address  string // this node's
 	socket   string
 	server   *tls.Config
 	client   *tls.Config
 	listener net.Listener
+	members  *door
+	joins    *door
+	http     *http.Client
 	log      *slog.Logger
 
 	ctx   context.Context // ends with close
@@ -54,9 +57,14 @@ func listen(ctx context.Context, o Options) (*link, error) {
 		return nil, fmt.Errorf("listen on %s for the other nodes: %w", o.Listen, err)
 	}
 	l := &link{address: o.Address, socket: "@popup-" + rand.Text(), listener: listener, log: o.Log}
-	l.server, l.client = app.SimpleTLSConfig(pair, pool)
-	l.server.MinVersion, l.client.MinVersion = tls.VersionTLS13, tls.VersionTLS13
 	l.ctx, l.close = context.WithCancel(context.Background())
+	l.server, l.client = serverConfig(pair, pool), clientConfig(pair, pool)
+	l.members, l.joins = newDoor(l), newDoor(l)
+	l.http = &http.Client{Transport: &http.Transport{
+		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			return l.greet(ctx, address, memberProtocol)
+		},
+		IdleConnTimeout: idleTime, DisableCompression: true}}
 	l.all.Go(l.accept)
 	return l, nil
 }
@@ -64,7 +72,8 @@ func listen(ctx context.Context, o Options) (*link, error) {
 // Close ends all that came in.
 func (l *link) Close() error {
 	l.close()
-	err := l.listener.Close()
+	err := errors.Join(l.listener.Close(), l.members.end(), l.joins.end())
+	l.http.CloseIdleConnections()
 	l.all.Wait()
 	return err
 }
@@ -102,16 +111,31 @@ func severity(err error) slog.Level {
 	return slog.LevelWarn
 }
 
-// take passes on between who came and the engine until either ends.
-func (l *link) take(conn net.Conn) (err error) {
-	defer conn.Close() //nolint:errcheck // it is over
+// take hands who came to whom they want to speak to.
+func (l *link) take(conn net.Conn) error {
 	endEarly(conn)
 	remote := tls.Server(conn, l.server)
 	ctx, cancel := context.WithTimeout(l.ctx, greetTime)
 	defer cancel()
 	if err := remote.HandshakeContext(ctx); err != nil {
-		return err
+		return errors.Join(err, conn.Close())
 	}
+	switch protocol := remote.ConnectionState().NegotiatedProtocol; protocol {
+	case engineProtocol:
+		return l.pass(ctx, remote)
+	case memberProtocol:
+		l.members.take(remote)
+	case joinProtocol:
+		l.joins.take(remote)
+	default:
+		return errors.Join(errOtherLink, conn.Close())
+	}
+	return nil
+}
+
+// pass passes on between who came and the engine until either ends.
+func (l *link) pass(ctx context.Context, remote net.Conn) error {
+	defer remote.Close() //nolint:errcheck // it is over
 	local, err := (&net.Dialer{}).DialContext(ctx, "unix", l.socket)
 	if err != nil {
 		return err
@@ -131,23 +155,39 @@ func (l *link) take(conn net.Conn) (err error) {
 	return nil
 }
 
-// dial reaches a node. The error tells a certificate of another cluster.
+// dial reaches a node's engine. The error tells a certificate of another cluster.
 func (l *link) dial(ctx context.Context, address string) (net.Conn, error) {
 	if address == l.address {
 		return (&net.Dialer{}).DialContext(ctx, "unix", l.socket)
 	}
+	conn, err := l.greet(ctx, address, engineProtocol)
+	if err != nil {
+		return nil, err
+	}
+	return outgoing{conn}, nil
+}
+
+// greet reaches a node, to speak a protocol.
+func (l *link) greet(ctx context.Context, address, protocol string) (net.Conn, error) {
+	config := l.client.Clone()
+	config.NextProtos = []string{protocol}
+	config.VerifyConnection = func(state tls.ConnectionState) error { return isAt(address, state) }
+	return greet(ctx, address, config)
+}
+
+func greet(ctx context.Context, address string, config *tls.Config) (net.Conn, error) {
 	conn, err := (&net.Dialer{KeepAliveConfig: keepAlive}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	endEarly(conn)
-	remote := tls.Client(conn, l.client)
+	remote := tls.Client(conn, config)
 	ctx, cancel := context.WithTimeout(ctx, greetTime)
 	defer cancel()
 	if err := remote.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("greet node %s: %w", address, err), conn.Close())
+		return nil, errors.Join(fmt.Errorf("greet node %s: %w", address, otherLink(err)), conn.Close())
 	}
-	return outgoing{remote}, nil
+	return remote, nil
 }
 
 // outgoing hides what a connection is made of: the engine would set its own, longer, times.
@@ -195,17 +235,4 @@ func endEarly(conn net.Conn) {
 			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadTime.Milliseconds())) //nolint:errcheck // as above
 		})
 	}
-}
-
-// keyPair is what TLS is made of.
-func (i Identity) keyPair() (tls.Certificate, *x509.CertPool, error) {
-	pair, err := tls.X509KeyPair(i.Certificate, i.Key)
-	if err != nil {
-		return pair, nil, fmt.Errorf("read this node's certificate: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(i.Authority) {
-		return pair, nil, errors.New("read the cluster's authority: it is no certificate")
-	}
-	return pair, pool, nil
 }

@@ -55,7 +55,7 @@ func open(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
-	return &Cluster{s, n.members, o.Log}, nil
+	return &Cluster{s, n.members, n.link.members.serve, n.link.http, o.Log}, nil
 }
 
 func start(ctx context.Context, o Options) (*node, error) {

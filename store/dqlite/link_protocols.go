@@ -1,0 +1,155 @@
+//go:build dqlite
+
+package dqlite
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// What is spoken on the one port between consoles, told apart in the greeting. The number
+// rises where an older popup could not follow.
+const (
+	engineProtocol = "popup-engine/1"
+	memberProtocol = "popup-member/1" // HTTP
+	joinProtocol   = "popup-join/1"   // HTTP, of who has no certificate yet
+)
+
+// idleTime is how long a connection between members is kept for the next question.
+const idleTime = 30 * time.Second
+
+var errOtherLink = errors.New("it speaks another version of the link between consoles: let their versions of popup be next to each other")
+
+// keyPair is what TLS is made of. What a node shows has its authority with it, for those
+// who know only that one's fingerprint.
+func (i Identity) keyPair() (tls.Certificate, *x509.CertPool, error) {
+	pair, err := tls.X509KeyPair(append(bytes.Clone(i.Certificate), i.Authority...), i.Key)
+	if err != nil {
+		return pair, nil, fmt.Errorf("read this node's certificate: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(i.Authority) {
+		return pair, nil, errors.New("read the cluster's authority: it is no certificate")
+	}
+	return pair, pool, nil
+}
+
+func serverConfig(pair tls.Certificate, pool *x509.CertPool) *tls.Config {
+	members := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}, NextProtos: []string{engineProtocol, memberProtocol},
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool, SessionTicketsDisabled: true}
+	joins := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}, NextProtos: []string{joinProtocol}, SessionTicketsDisabled: true}
+	members.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == joinProtocol {
+			return joins, nil
+		}
+		return nil, nil
+	}
+	return members
+}
+
+func clientConfig(pair tls.Certificate, pool *x509.CertPool) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}, RootCAs: pool, ServerName: peerName}
+}
+
+// otherLink puts what the greeting says of versions into a sentence.
+func otherLink(err error) error {
+	var alert tls.AlertError
+	var remote *net.OpError
+	if errors.As(err, &alert) && alert == noSuchProtocol || errors.As(err, &remote) && remote.Op == "remote error" && remote.Err.Error() == noSuchProtocol.Error() {
+		return errOtherLink
+	}
+	return err
+}
+
+const noSuchProtocol = tls.AlertError(120)
+
+// isAt says whether who answered at an address is the member that belongs there.
+func isAt(address string, state tls.ConnectionState) error {
+	if is := state.PeerCertificates[0].Subject.CommonName; is != address {
+		return fmt.Errorf("the node that answers at %s is the one of %s", address, is)
+	}
+	return nil
+}
+
+// A door is where the link hands over what speaks HTTP.
+type door struct {
+	conns   chan net.Conn
+	link    *link
+	server  *http.Server
+	handler atomic.Pointer[http.Handler]
+}
+
+func newDoor(l *link) *door {
+	d := &door{conns: make(chan net.Conn), link: l}
+	d.server = &http.Server{Handler: d, ReadHeaderTimeout: greetTime, IdleTimeout: 2 * idleTime, ErrorLog: slog.NewLogLogger(l.log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return l.ctx },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, greeting{}, c.(greeted).state)
+		}}
+	l.all.Go(func() { d.server.Serve(d) }) //nolint:errcheck // it ends with the link
+	return d
+}
+
+func (d *door) serve(h http.Handler) { d.handler.Store(&h) }
+
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.TLS = r.Context().Value(greeting{}).(*tls.ConnectionState)
+	if h := d.handler.Load(); h != nil {
+		(*h).ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, "this console is being started: try again", http.StatusServiceUnavailable)
+}
+
+// greeted is a connection whose greeting is done: a server of HTTP would look for its own
+// name in it, and end what it does not know.
+type greeted struct {
+	net.Conn
+	state *tls.ConnectionState
+}
+
+type greeting struct{} // the key of a request's context
+
+// take hands over a connection.
+func (d *door) take(conn *tls.Conn) {
+	state := conn.ConnectionState()
+	select {
+	case d.conns <- greeted{conn, &state}:
+	case <-d.link.ctx.Done():
+		conn.Close() //nolint:errcheck // it is over
+	}
+}
+
+func (d *door) Accept() (net.Conn, error) {
+	select {
+	case conn := <-d.conns:
+		return conn, nil
+	case <-d.link.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+func (d *door) Addr() net.Addr { return d.link.listener.Addr() }
+
+// Close is the server's word that it ended.
+func (d *door) Close() error { return nil }
+
+// end ends what is being answered; the link's context has ended.
+func (d *door) end() error {
+	ctx, cancel := context.WithTimeout(context.Background(), deadTime)
+	defer cancel()
+	if err := d.server.Shutdown(ctx); err != nil {
+		return d.server.Close()
+	}
+	return nil
+}
