@@ -15,18 +15,20 @@ import (
 // counts and signatures are answered from it without asking the store.
 type fleet struct {
 	c       *Console
-	started time.Time // nobody is called silent for what came before
+	follows bool // it is kept up to date, and not read at once
 
 	reading sync.Mutex // held by whoever reads the store's changes
 
 	mu          sync.RWMutex // guards what follows
+	listens     time.Time    // since when; nobody is called silent for what came before
 	seq         int64        // the store's change up to which all of this was read
 	events      map[string]Event
 	deployments map[string]launched
 	members     map[string]*member
 	byEvent     map[string][]*member
-	topics      map[string]*topic // of those that somebody follows, by event; "": all of them
-	unwritten   int               // how many were heard since that was written down
+	topics      map[string]*topic    // of those that somebody follows, by event; "": all of them
+	unwritten   int                  // how many were heard since that was written down
+	rows        map[string]time.Time // when what each console heard was last read anew
 
 	newsroom  newsroom
 	logs      sentLogs
@@ -40,7 +42,7 @@ type launched struct {
 }
 
 func newFleet(ctx context.Context, c *Console) (*fleet, error) {
-	f := &fleet{c: c, started: c.now(), topics: map[string]*topic{}, newsroom: newsroom{turn: make(chan struct{}, 1)}}
+	f := &fleet{c: c, follows: true, listens: c.now(), rows: map[string]time.Time{}, topics: map[string]*topic{}, newsroom: newsroom{turn: make(chan struct{}, 1)}}
 	if err := f.readAll(ctx); err != nil {
 		return nil, fmt.Errorf("read the fleet: %w", err)
 	}
@@ -64,6 +66,7 @@ func (f *fleet) run(ctx context.Context) error {
 		if err := f.catchUp(ctx); err != nil && ctx.Err() == nil {
 			f.c.log.Error("follow the store", "err", err)
 			again = time.After(readAgain)
+			f.deaf()
 		}
 		select {
 		case <-changed:
@@ -81,6 +84,13 @@ func (f *fleet) run(ctx context.Context) error {
 	}
 }
 
+// deaf says that nothing can be heard of what others hear.
+func (f *fleet) deaf() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.listens = f.c.now()
+}
+
 // catchUp reads what changed since it was read last. When it returns, whatever was
 // committed before it was called is here.
 func (f *fleet) catchUp(ctx context.Context) error {
@@ -96,7 +106,7 @@ func (f *fleet) catchUp(ctx context.Context) error {
 			if changes, err = tx.Changes(after, mostListed); err != nil {
 				return err
 			}
-			news, err = readRenewed(tx, changes)
+			news, err = f.readRenewed(tx, changes)
 			return err
 		})
 		if errors.Is(err, ErrForgotten) {
@@ -134,7 +144,7 @@ type renewed struct {
 }
 
 // readRenewed reads each object that changes name once.
-func readRenewed(tx Tx, changes []Change) (n renewed, err error) {
+func (f *fleet) readRenewed(tx Tx, changes []Change) (n renewed, err error) {
 	type object struct {
 		kind Kind
 		id   string
@@ -145,6 +155,9 @@ func readRenewed(tx Tx, changes []Change) (n renewed, err error) {
 			continue
 		} else {
 			seen[o] = true
+		}
+		if c.Kind == KindHeard && c.ID == f.own() {
+			continue // what it says was heard here
 		}
 		if err := n.read(tx, c); errors.Is(err, ErrNotFound) {
 			n.gone = append(n.gone, c) // removed, here or by a later change
@@ -164,9 +177,6 @@ func (n *renewed) read(tx Tx, c Change) (err error) {
 	case KindInstance:
 		n.instances, err = readInto(tx, c.ID, n.instances)
 	case KindHeard:
-		if c.ID == thisConsole {
-			return nil // what it says was heard here
-		}
 		n.heard, err = readInto(tx, c.ID, n.heard)
 	}
 	return err
@@ -206,7 +216,7 @@ func (f *fleet) put(i Instance) {
 		f.members[i.ID] = m
 		f.byEvent[i.Event] = append(f.byEvent[i.Event], m)
 	}
-	m.take(i)
+	m.take(i, f.heardAt(i.Heard))
 }
 
 func (f *fleet) drop(c Change) {
@@ -215,6 +225,8 @@ func (f *fleet) drop(c Change) {
 		delete(f.events, c.ID)
 	case KindDeployment:
 		delete(f.deployments, c.ID)
+	case KindHeard:
+		delete(f.rows, c.ID)
 	case KindInstance:
 		if m := f.members[c.ID]; m != nil {
 			delete(f.members, c.ID)
@@ -225,8 +237,9 @@ func (f *fleet) drop(c Change) {
 
 // readAll reads everything anew; what was heard in this process stays.
 func (f *fleet) readAll(ctx context.Context) error {
-	fresh := fleet{c: f.c, events: map[string]Event{}, deployments: map[string]launched{}, members: map[string]*member{}, byEvent: map[string][]*member{}}
+	var fresh fleet
 	err := f.c.store.View(ctx, func(tx Tx) (err error) {
+		fresh = fleet{c: f.c, events: map[string]Event{}, deployments: map[string]launched{}, members: map[string]*member{}, byEvent: map[string][]*member{}, rows: map[string]time.Time{}}
 		if fresh.seq, err = tx.Newest(); err != nil {
 			return err
 		}
@@ -246,6 +259,12 @@ func (f *fleet) readAll(ctx context.Context) error {
 			m.remember(known)
 		}
 	}
+	for id := range fresh.rows {
+		if wrote, known := f.rows[id]; known {
+			fresh.rows[id] = wrote
+		}
+	}
+	f.rows = fresh.rows
 	f.events, f.deployments, f.members, f.byEvent, f.seq = fresh.events, fresh.deployments, fresh.members, fresh.byEvent, fresh.seq
 	f.begin()
 	return nil

@@ -32,7 +32,11 @@ const (
 // health judges a member. f.mu is held.
 func (f *fleet) health(m *member, now time.Time) (word, why string) {
 	period := max(m.next, f.c.period()) // one that is asked to hurry may be busy
-	return judge(&m.Instance, judgement{last: m.last, heard: m.heard, since: f.started, now: now, period: period})
+	j := judgement{last: m.last, heard: m.heard, since: f.listens, now: now, period: period}
+	if m.far && f.c.opts.Name != "" {
+		j.late = heardEvery
+	}
+	return judge(&m.Instance, j)
 }
 
 // A judgement is what an instance is judged by beside itself.
@@ -42,6 +46,7 @@ type judgement struct {
 	since  time.Time     // when somebody began to listen
 	now    time.Time     // by the same clock
 	period time.Duration // in which it was to report again
+	late   time.Duration // how much later than that one hears of it by way of another console
 }
 
 // judge says how an instance is doing: one of the Health words, and a sentence where
@@ -62,7 +67,7 @@ func judge(i *Instance, j judgement) (word, why string) {
 	if j.heard.IsZero() {
 		return j.unheard(i)
 	}
-	if j.now.Sub(later(j.heard, j.since)) > silentAfter*j.period {
+	if j.now.Sub(later(j.heard, j.since)) > silentAfter*j.period+j.late {
 		return HealthSilent, "it was heard of last at " + j.heard.UTC().Format("15:04 on 2 January (UTC)")
 	}
 	switch r := j.last; {

@@ -19,19 +19,21 @@ type member struct {
 	seq        uint64        // of the newest report
 	heard      time.Time     // when that came
 	next       time.Duration // in which it was told to report again; 0: it was told nothing yet
+	far        bool          // what is known of that was told by the store
 	complained time.Time     // when a key or a token that is not its own was last written into the audit log
 	history    *history      // nil: nothing was counted
 }
 
-// take takes over what the store says.
-func (m *member) take(i Instance) {
+// take takes over what the store says; heard is when its report came, by this console's clock.
+func (m *member) take(i Instance, heard time.Time) {
 	if r := i.Report; r != nil {
 		m.news = digestOf(*r)
 		if m.last == nil || r.Seq > m.seq {
 			m.last = lean(*r)
 		}
-		m.seq = max(m.seq, r.Seq)
-		m.heard = later(m.heard, i.Heard)
+		if r.Seq > m.seq {
+			m.seq, m.far, m.heard = r.Seq, true, later(m.heard, heard)
+		}
 	}
 	i.Report = nil
 	m.Instance = i
@@ -43,7 +45,7 @@ func (m *member) take(i Instance) {
 // remember takes over what was heard of the same instance in this process.
 func (m *member) remember(before *member) {
 	if before.seq >= m.seq {
-		m.last, m.seq, m.next = before.last, before.seq, before.next
+		m.last, m.seq, m.next, m.far = before.last, before.seq, before.next, before.far
 	}
 	m.heard = later(m.heard, before.heard)
 	m.history, m.complained = before.history, before.complained

@@ -66,7 +66,7 @@ func TestFollow(t *testing.T) {
 	}
 	party(t, c, "ball", "oda", 1)
 	m := machines[0].live(t)
-	c.write(t, func(tx Tx) error { return put(tx, heardRow{"another", nil}) }) // is nobody's business
+	c.write(t, func(tx Tx) error { return put(tx, heardRow{Console: "another"}) }) // is nobody's business
 	before := c.newest(t)
 	helper := Actor{Kind: ActorLink, ID: "l", Role: RoleHelper, Event: fair.ID}
 	const others = "event/id-ball deployment/dep-ball instance/ball-abc-1 "

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/binary"
@@ -24,6 +25,8 @@ type heardRow struct {
 	// the id, the id, the Unix time and the report's number, numbers as varints and the
 	// last two as differences to those before. Ten thousand take some 100 KB.
 	Packed []byte `json:"packed"`
+	// Slowest is the longest time in which it told an instance to report again, in seconds.
+	Slowest int `json:"slowest,omitempty"`
 }
 
 func (h heardRow) record() Record { return Record{Kind: KindHeard, ID: h.Console} }
@@ -37,6 +40,12 @@ type hearing struct {
 
 // thisConsole is the id of a console that shares its store with no other.
 const thisConsole = "console"
+
+// leftAfter is how long a console writes nothing down until it is taken to have left.
+const leftAfter = time.Hour
+
+// own is the id of this console's row.
+func (f *fleet) own() string { return cmp.Or(f.c.opts.Name, thisConsole) }
 
 // mostPacked bounds what a packed row may hold, in bytes: some million instances.
 const mostPacked = 64 << 20
@@ -101,11 +110,15 @@ func unpack(packed []byte) (all []hearing, err error) {
 func (f *fleet) writeHeard(ctx context.Context) error {
 	f.mu.Lock()
 	var all []hearing
+	var slowest time.Duration
 	if f.unwritten > 0 {
 		all = make([]hearing, 0, len(f.members))
 		for id, m := range f.members {
 			if !m.heard.IsZero() && !m.State.Over() {
 				all = append(all, hearing{id, m.heard.Unix(), m.seq})
+				if !m.far {
+					slowest = max(slowest, m.next)
+				}
 			}
 		}
 	}
@@ -116,7 +129,7 @@ func (f *fleet) writeHeard(ctx context.Context) error {
 	}
 	packed, err := pack(all)
 	if err == nil {
-		err = f.c.store.Update(ctx, func(tx Tx) error { return put(tx, heardRow{thisConsole, packed}) })
+		err = f.c.store.Update(ctx, func(tx Tx) error { return put(tx, heardRow{f.own(), packed, int(slowest / time.Second)}) })
 	}
 	if err != nil {
 		return fmt.Errorf("write down what was heard: %w", err)
@@ -129,14 +142,59 @@ func (f *fleet) writeHeard(ctx context.Context) error {
 
 // hear takes in what a console heard, this one earlier or another. f.mu is held.
 func (f *fleet) hear(row heardRow) {
+	f.rows[row.Console] = f.c.now()
 	all, err := unpack(row.Packed)
 	if err != nil {
 		f.c.log.Warn("read what a console heard", "console", row.Console, "err", err)
 	}
 	for _, h := range all {
-		if m := f.members[h.instance]; m != nil {
-			m.heard = later(m.heard, time.Unix(h.at, 0).UTC())
-			m.seq = max(m.seq, h.seq)
+		if m := f.members[h.instance]; m != nil && h.seq > m.seq {
+			m.seq, m.far, m.next = h.seq, true, time.Duration(row.Slowest)*time.Second
+			m.heard = later(m.heard, f.heardAt(time.Unix(h.at, 0).UTC()))
 		}
 	}
+}
+
+// heardAt is when something was heard elsewhere that is read now. Whoever follows the store
+// hears of it a moment later; else it is what the other wrote, who may have had another clock.
+func (f *fleet) heardAt(written time.Time) time.Time {
+	now := f.c.now()
+	if f.follows {
+		return now
+	}
+	return earliest(written, now)
+}
+
+// forgetConsoles removes what consoles heard that left for good, once it is kept with what
+// this one did.
+func (c *Console) forgetConsoles(ctx context.Context) error {
+	left := c.fleet.left()
+	if len(left) == 0 {
+		return nil
+	}
+	if err := c.fleet.writeHeard(ctx); err != nil {
+		return err
+	}
+	return c.store.Update(ctx, func(tx Tx) error {
+		for _, id := range left {
+			if err := tx.Delete(KindHeard, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// left are the consoles that wrote nothing down for long; what they did is to be written
+// down here.
+func (f *fleet) left() (ids []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, wrote := range f.rows {
+		if id != f.own() && f.c.now().Sub(wrote) > leftAfter {
+			ids = append(ids, id)
+		}
+	}
+	f.unwritten += len(ids)
+	return ids
 }

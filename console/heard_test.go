@@ -94,7 +94,7 @@ func TestHeardOfTenThousandIsSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	row := asJSON(t, heardRow{thisConsole, packed})
+	row := asJSON(t, heardRow{thisConsole, packed, 30})
 	t.Logf("%d bytes", len(row))
 	if len(row) > 400<<10 {
 		t.Errorf("the row has %d bytes", len(row))

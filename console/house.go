@@ -37,7 +37,7 @@ func (c *Console) tidy(ctx context.Context) error {
 		_, err := tx.Forget(c.now().Add(-changesKept))
 		return err
 	})
-	return errors.Join(err, c.forgetPeople(ctx))
+	return errors.Join(err, c.forgetPeople(ctx), c.forgetConsoles(ctx))
 }
 
 // Backup writes a copy of the store, without the keys that open its secrets.

@@ -85,8 +85,8 @@ func (c *Console) awaitLease(ctx context.Context) (*term, error) {
 			if t, err := c.takeLease(ctx, is); err == nil {
 				return t, nil
 			}
-		} else if beat {
-			c.skew.follow(time.UnixMilli(is.Clock))
+		} else if beat && c.skew.follow(time.UnixMilli(is.Clock)) {
+			c.fleet.deaf() // what was heard before was by another clock
 		}
 		if !pause(ctx, changed) {
 			return nil, ctx.Err()

@@ -59,7 +59,7 @@ func (f *fleet) listen(id string, r wire.Report) (news bool) {
 		return false
 	}
 	now := f.c.now()
-	m.seq, m.last, m.heard = r.Seq, slim, now
+	m.seq, m.last, m.heard, m.far = r.Seq, slim, now, false
 	if m.history == nil {
 		m.history = &history{}
 	}

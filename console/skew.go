@@ -36,8 +36,9 @@ func (s *skew) now() time.Time {
 	return s.own().Add(s.by)
 }
 
-// follow takes in what the fleet's time was a moment ago.
-func (s *skew) follow(fleet time.Time) {
+// follow takes in what the fleet's time was a moment ago, and says whether it goes by another
+// one from now on.
+func (s *skew) follow(fleet time.Time) (other bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	by := fleet.Sub(s.own())
@@ -48,9 +49,10 @@ func (s *skew) follow(fleet time.Time) {
 	if s.apart = far; far {
 		by = 0
 	}
-	if (by - s.by).Abs() > leastSkew {
+	if other = (by - s.by).Abs() > leastSkew; other {
 		s.by = by
 	}
+	return other
 }
 
 // reach has the fleet's time not be before one that was: what was written down then is
