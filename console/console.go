@@ -24,10 +24,12 @@ type Options struct {
 	Store Store // closed by whoever opened it
 	// Name is what this console is called among several that share the store: none other has
 	// it, and it keeps it when it is started anew. Empty: it has the store alone.
-	Name   string
-	Clouds map[string]Cloud // by name
-	Cloud  string           // the name of the one that is used where none is asked for
-	Keys   *Keys            // what seals secrets
+	Name string
+	// Cluster is those several; nil: it has the store alone.
+	Cluster Cluster
+	Clouds  map[string]Cloud // by name
+	Cloud   string           // the name of the one that is used where none is asked for
+	Keys    *Keys            // what seals secrets
 	// Catalogue finds what is launched; nil: nothing can be.
 	Catalogue Catalogue
 	Guard     *guard.Dialer // what connects to addresses that strangers gave; nil: to the open internet alone
