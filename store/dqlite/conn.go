@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/canonical/go-dqlite/v3/client"
 	"github.com/canonical/go-dqlite/v3/driver"
 )
 
@@ -18,14 +19,43 @@ const checkpointTime = 10 * time.Second
 // A connector makes connections that wait for a checkpoint. While the leader writes one,
 // it refuses any statement, even in the middle of a transaction, before it looks at it:
 // so saying the same once more is safe, a COMMIT included.
-type connector struct{ sqldriver.Connector }
+type connector struct {
+	node *node
+	name string // of the database
+}
 
 func (c connector) Connect(ctx context.Context) (sqldriver.Conn, error) {
-	made, err := c.Connector.Connect(ctx)
+	leader, err := c.node.seek(ctx)
+	if err != nil {
+		return nil, err
+	}
+	made, err := c.to(leader).Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &conn{made.(*driver.Conn)}, nil
+}
+
+// to reaches the database at one node alone. The store tries again itself, and knows for
+// how long.
+func (c connector) to(address string) sqldriver.Connector {
+	d, _ := driver.New(only(address), driver.WithDialFunc(c.node.ask), driver.WithLogFunc(logTo(c.node.log)), // it never fails
+		driver.WithConnectionBackoffFactor(seekPeriod), driver.WithConnectionBackoffCap(seekPeriod), driver.WithRetryLimit(1), driver.WithAttemptTimeout(askTime))
+	made, _ := d.OpenConnector(c.name) // as little
+	return made
+}
+
+func (c connector) Driver() sqldriver.Driver { return c.to("").Driver() }
+
+// only is a node as a list of one.
+type only string
+
+func (o only) Get(context.Context) ([]client.NodeInfo, error) {
+	return []client.NodeInfo{{Address: string(o)}}, nil
+}
+
+func (o only) Set(context.Context, []client.NodeInfo) error {
+	return errors.New("who leads is found, not set")
 }
 
 type conn struct{ *driver.Conn }

@@ -4,6 +4,7 @@ package dqlite
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,9 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,17 +101,65 @@ func lead(t *testing.T, n *node, others []*process) *process {
 	}
 }
 
-// TestTheLeaderIsKilled writes at one of three nodes while another, which leads, is
-// killed and comes back, again and again.
-func TestTheLeaderIsKilled(t *testing.T) {
-	t.Parallel()
-	const rounds = 2
+// rounds is how often a leader is lost in a test: KILLS, or 2.
+func rounds(t *testing.T) int {
+	t.Helper()
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("KILLS"), "2"))
+	check(t, err)
+	return n
+}
+
+// TestALeaderIsLost writes at one of three nodes while another, which leads, is lost and
+// comes back, again and again: killed, which is heard at once, or stalled, which is not.
+func TestALeaderIsLost(t *testing.T) {
+	for name, lose := range map[string]func(*testing.T, *process) (back func()){
+		"killed": func(t *testing.T, p *process) func() {
+			p.kill()
+			return func() { p.start(t) }
+		},
+		"stalled": func(t *testing.T, p *process) func() {
+			check(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+			return func() { check(t, p.cmd.Process.Signal(syscall.SIGCONT)) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			isLost(t, lose)
+		})
+	}
+}
+
+func isLost(t *testing.T, lose func(*testing.T, *process) (back func())) {
 	const stable = 8 * time.Second // as long as three voters need until one may be lost
+	const away = 3 * time.Second
+	n, others := oneAndTwo(t)
+	s := on(t, n)[0]
+	w := writes(t, s)
+	for range rounds(t) {
+		p := lead(t, n, others)
+		<-time.After(stable)
+		w.begin()
+		back := lose(t, p)
+		<-time.After(away)
+		back()
+		voting(t, n)
+		gap := w.end()
+		t.Logf("no write for %v", gap.Round(time.Millisecond))
+		if gap >= away-100*time.Millisecond {
+			t.Errorf("there was no write while %s, which led, was away", p.o.Address)
+		}
+	}
+	w.stop()
+	w.verify(t, s)
+}
+
+// oneAndTwo are a node of this process, and two in processes of their own.
+func oneAndTwo(t *testing.T) (n *node, others []*process) {
+	t.Helper()
 	a := authority(t)
 	o := options(t, a)
 	o.Latency = 20 * time.Millisecond
-	n := started(t, o)
-	var others []*process
+	n = started(t, o)
 	for range 2 {
 		p := &process{o: options(t, a, o.Address)}
 		p.o.Latency, p.o.Listen = o.Latency, p.o.Address
@@ -115,67 +167,79 @@ func TestTheLeaderIsKilled(t *testing.T) {
 		others = append(others, p)
 	}
 	voting(t, n)
-	s := on(t, n)[0]
+	return n, others
+}
 
-	type ack struct {
-		id string
-		at time.Time
-	}
-	var acks []ack
-	refused := 0
-	stopped := make(chan struct{})
+// A writer writes one record after the other, and notes what was acknowledged.
+type writer struct {
+	stop    func()
+	mu      sync.Mutex
+	acks    []string
+	refused int
+	last    time.Time
+	gap     time.Duration // the longest since begin
+}
+
+func writes(t *testing.T, s console.Store) *writer {
+	w := &writer{}
 	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	go func() {
-		defer close(stopped)
+	var writing sync.WaitGroup
+	writing.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
 			id := fmt.Sprint(i)
-			if err := s.Update(t.Context(), func(tx console.Tx) error {
+			err := s.Update(context.WithoutCancel(ctx), func(tx console.Tx) error {
 				if err := tx.Audit(console.AuditEntry{Action: "put", Object: id}); err != nil {
 					return err
 				}
 				return tx.Put(console.Record{Kind: "thing", ID: id})
-			}); err != nil {
+			})
+			if err != nil {
 				t.Logf("write %s: %v", id, err)
-				refused++
-				continue
 			}
-			acks = append(acks, ack{id, time.Now()})
+			w.note(id, err)
 		}
-	}()
-	var kills []time.Time
-	for range rounds {
-		p := lead(t, n, others)
-		<-time.After(stable)
-		kills = append(kills, time.Now())
-		p.kill()
-		<-time.After(3 * time.Second)
-		p.start(t)
-		voting(t, n)
-	}
-	stop()
-	<-stopped
+	})
+	w.stop = func() { stop(); writing.Wait() }
+	t.Cleanup(w.stop)
+	return w
+}
 
-	for _, kill := range kills {
-		next := slices.IndexFunc(acks, func(a ack) bool { return a.at.After(kill) })
-		if next < 1 {
-			t.Fatalf("nothing was written before, or after, %v", kill)
-		}
-		gap := acks[next].at.Sub(acks[next-1].at)
-		for i := next; i < len(acks) && acks[i].at.Before(kill.Add(3*time.Second)); i++ { // one that was on its way may have come through
-			gap = max(gap, acks[i].at.Sub(acks[i-1].at))
-		}
-		t.Logf("no write for %v", gap.Round(time.Millisecond))
+func (w *writer) note(id string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.refused++
+		return
 	}
+	now := time.Now()
+	w.acks, w.gap, w.last = append(w.acks, id), max(w.gap, now.Sub(w.last)), now
+}
+
+func (w *writer) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gap = 0
+}
+
+// end is for how long nothing was acknowledged.
+func (w *writer) end() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return max(w.gap, time.Since(w.last))
+}
+
+// verify looks for all that was acknowledged, and for it once.
+func (w *writer) verify(t *testing.T, s console.Store) {
+	t.Helper()
 	lost := 0
-	for _, a := range acks {
-		if !has(t.Context(), s, a.id) {
+	for _, id := range w.acks {
+		if !has(t.Context(), s, id) {
 			lost++
 		}
 	}
-	t.Logf("%d writes were acknowledged, %d may have happened, %d are lost", len(acks), refused, lost)
+	t.Logf("%d writes were acknowledged, %d may have happened, %d are lost", len(w.acks), w.refused, lost)
 	newest, err := store.VerifyAudit(t.Context(), s)
-	if err != nil || lost > 0 || newest.Seq < int64(len(acks)) || newest.Seq > int64(len(acks)+refused) {
+	if acks := int64(len(w.acks)); err != nil || lost > 0 || newest.Seq < acks || newest.Seq > acks+int64(w.refused) {
 		t.Errorf("the audit log has %d entries, %v", newest.Seq, err)
 	}
 }

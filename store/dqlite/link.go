@@ -193,35 +193,6 @@ func greet(ctx context.Context, address string, config *tls.Config) (net.Conn, e
 // outgoing hides what a connection is made of: the engine would set its own, longer, times.
 type outgoing struct{ net.Conn }
 
-// ask is dial for questions, which are answered in time or never.
-func (l *link) ask(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := l.dial(ctx, address)
-	if err != nil {
-		return nil, err
-	}
-	return &answered{Conn: conn}, nil
-}
-
-// answered bounds the time from a question to its answer.
-type answered struct {
-	net.Conn
-	bounded bool // by who asks
-}
-
-func (a *answered) SetDeadline(at time.Time) error {
-	a.bounded = !at.IsZero()
-	return a.Conn.SetDeadline(at)
-}
-
-func (a *answered) Write(p []byte) (int, error) {
-	if !a.bounded {
-		if err := a.Conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
-			return 0, err
-		}
-	}
-	return a.Conn.Write(p)
-}
-
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: deadTime / 2, Interval: deadTime / 2, Count: 2}
 
 // endEarly ends a connection on which nothing gets through.

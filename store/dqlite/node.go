@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/canonical/go-dqlite/v3/app"
@@ -40,10 +41,14 @@ const built = true
 
 // A node is the engine in this process.
 type node struct {
-	dir  string
-	app  *app.App
-	link *link
-	log  *slog.Logger
+	dir   string
+	app   *app.App
+	link  *link
+	log   *slog.Logger
+	asked asked
+
+	stop func() // looking out
+	all  sync.WaitGroup
 }
 
 func open(ctx context.Context, o Options) (*Cluster, error) {
@@ -71,14 +76,17 @@ func start(ctx context.Context, o Options) (*node, error) {
 	}
 	none := make(chan net.Conn) // link takes what comes in
 	close(none)
-	engine, err := app.New(o.Dir, app.WithAddress(o.Address), app.WithCluster(o.Join), app.WithExternalConn(link.dial, none), app.WithUnixSocket(link.socket),
+	engine, err := app.New(o.Dir, app.WithAddress(o.Address), app.WithCluster(o.Join), app.WithExternalConn(link.dialLater, none), app.WithUnixSocket(link.socket),
 		app.WithNetworkLatency(o.Latency), app.WithBusyTimeout(busyTime), app.WithRolesAdjustmentFrequency(rolesPeriod),
 		app.WithAutoRecovery(false), // it would remove what it cannot read
 		app.WithLogFunc(logTo(o.Log)))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", o.Dir, err), link.Close())
 	}
-	n := &node{o.Dir, engine, link, o.Log}
+	n := &node{dir: o.Dir, app: engine, link: link, log: o.Log, asked: asked{all: map[*answered]struct{}{}}}
+	looking, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	n.all.Go(func() { n.lookOut(looking) })
 	if err := engine.Ready(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("no leader let this node in: look whether most of the nodes run and reach each other, and whether its certificate is of their cluster: %w", err), n.Close())
 	}
@@ -87,18 +95,8 @@ func start(ctx context.Context, o Options) (*node, error) {
 
 // store opens a database of the cluster; closed is called after it was closed.
 func (n *node) store(ctx context.Context, name string, closed func() error) (*store.Store, error) {
-	d, err := driver.New(n.nodes(), driver.WithDialFunc(n.link.ask), driver.WithLogFunc(logTo(n.log)),
-		// The store tries again itself, and knows for how long.
-		driver.WithConnectionBackoffFactor(20*time.Millisecond), driver.WithConnectionBackoffCap(200*time.Millisecond), driver.WithRetryLimit(1),
-		driver.WithAttemptTimeout(askTime)) // a node that starts takes connections, and says nothing yet
-	if err != nil {
-		return nil, err
-	}
-	c, err := d.OpenConnector(name)
-	if err != nil {
-		return nil, err
-	}
-	writer, readers := sql.OpenDB(connector{c}), sql.OpenDB(connector{c})
+	c := connector{n, name}
+	writer, readers := sql.OpenDB(c), sql.OpenDB(c)
 	writer.SetMaxOpenConns(1)
 	readers.SetMaxOpenConns(mostReaders)
 	readers.SetMaxIdleConns(mostReaders)
@@ -118,6 +116,8 @@ func (n *node) store(ctx context.Context, name string, closed func() error) (*st
 
 // Close hands over what this node leads, and ends it.
 func (n *node) Close() error {
+	n.stop()
+	n.all.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), handTime)
 	defer cancel()
 	if n.leads(ctx) {
