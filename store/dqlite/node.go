@@ -70,6 +70,9 @@ func start(ctx context.Context, o Options) (*node, error) {
 	if err := sweep(o.Dir); err != nil {
 		return nil, err
 	}
+	if err := isLeftOut(ctx, o.Dir, o.Address, o.Identity); err != nil {
+		return nil, err
+	}
 	link, err := listen(ctx, o)
 	if err != nil {
 		return nil, err

@@ -2,8 +2,15 @@
 
 package dqlite
 
-import "context"
+import (
+	"context"
+	"io"
+)
 
 const built = false
 
 func open(context.Context, Options) (*Cluster, error) { return nil, ErrMissing }
+
+func recoverAlone(context.Context, string) (Recovered, error) { return Recovered{}, ErrMissing }
+
+func backupStopped(context.Context, string, io.Writer) error { return ErrMissing }
