@@ -1,0 +1,123 @@
+//go:build cluster
+
+package cluster
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"popup/internal/testutil"
+)
+
+// Where a console answers on its machine, and what all of them are called.
+const (
+	browsers = ":8443"
+	members  = ":9000"
+	name     = "https://console.example" + browsers
+)
+
+// A console is popup console on a machine.
+type console struct {
+	*machine
+	args   []string // besides what says where it is
+	env    []string
+	log    *testutil.Buffer
+	claim  string // link
+	end    func(syscall.Signal)
+	client http.Client // reaches it, whatever the name
+}
+
+func newConsole(m *machine, env []string, args ...string) *console {
+	c := &console{machine: m, args: args, env: env, log: &testutil.Buffer{}, end: func(syscall.Signal) {}}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", m.ip+browsers)
+		},
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // it has one of its own, and nobody else is on this network
+	}
+	c.client.Transport = transport
+	m.t.Cleanup(func() {
+		c.end(syscall.SIGKILL)
+		transport.CloseIdleConnections()
+		if m.t.Failed() {
+			m.t.Logf("%s said:\n%s", m.name, tail(c.log.String()))
+		}
+	})
+	return c
+}
+
+// tail is the end of a log.
+func tail(text string) string { return text[max(0, len(text)-6000):] }
+
+func (c *console) dir() string { return filepath.Join(c.disk, "data") }
+
+// begin starts the console, and does not wait for it.
+func (c *console) begin(join ...string) (listening <-chan struct{}, ended <-chan struct{}) {
+	c.t.Helper()
+	argv := append([]string{program, "console", "--data-dir", c.dir(), "--listen", c.ip + browsers, "--url", name, "--cluster-address", c.ip + members}, c.args...)
+	cmd := c.in(append(argv, join...)...)
+	cmd.Env = append(os.Environ(), c.env...)
+	cmd.Stderr = c.log
+	stdout, err := cmd.StdoutPipe()
+	must(c.t, err)
+	_, err = start(func() (struct{}, error) { return struct{}{}, cmd.Start() })
+	must(c.t, err)
+	is, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		for said := bufio.NewScanner(stdout); said.Scan(); {
+			if link, found := strings.CutPrefix(said.Text(), "claim: "); found {
+				c.claim = link
+				close(is)
+			} else if strings.HasPrefix(said.Text(), "listening on ") && c.claim != "" {
+				close(is)
+			}
+		}
+		_ = cmd.Wait() // how it ended is in its log
+		close(over)
+	}()
+	c.end = func(with syscall.Signal) {
+		_ = cmd.Process.Signal(with) // it may have ended
+		<-over
+	}
+	return is, over
+}
+
+// start starts the console, and waits until it answers.
+func (c *console) start(join ...string) {
+	c.t.Helper()
+	is, over := c.begin(join...)
+	select {
+	case <-is:
+	case <-over:
+		c.t.Fatalf("%s ended:\n%s", c.name, tail(c.log.String()))
+	case <-time.After(2 * time.Minute):
+		c.t.Fatalf("%s does not answer:\n%s", c.name, tail(c.log.String()))
+	}
+}
+
+// kill ends it without a word.
+func (c *console) kill() { c.end(syscall.SIGKILL) }
+
+// stop asks it to end.
+func (c *console) stop() { c.end(syscall.SIGTERM) }
+
+// popup runs a verb about the console, on its machine.
+func (c *console) popup(verb ...string) (string, error) {
+	argv := append([]string{program, "console"}, verb...)
+	cmd := c.in(append(argv, "--data-dir", c.dir())...)
+	cmd.Env = append(os.Environ(), c.env...)
+	out, err := start(cmd.CombinedOutput)
+	if err != nil {
+		err = fmt.Errorf("popup console %s: %w: %s", strings.Join(verb, " "), err, out)
+	}
+	return string(out), err
+}

@@ -1,0 +1,225 @@
+//go:build cluster
+
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// answerTime is how long somebody waits for an answer before they take it for lost.
+const answerTime = 10 * time.Second
+
+// An operation is one write or read of a register: the title of an event.
+type operation struct {
+	register string
+	value    string // that was written, or read
+	writes   bool
+	unknown  bool // a write without an answer, which may happen at any time
+	call     time.Time
+	done     time.Time
+}
+
+// A history is what was asked of registers at all consoles, and answered.
+type history struct {
+	person *person
+	names  []string
+
+	mu    sync.Mutex
+	all   []operation
+	acked []time.Time // of writes
+	said  map[string]int
+}
+
+// registers makes so many.
+func registers(t *testing.T, p *person, at *console, count int) *history {
+	t.Helper()
+	h := &history{person: p, said: map[string]int{}}
+	for i := range count {
+		name := fmt.Sprintf("register-%d", i)
+		must(t, p.ask(t.Context(), at, ask{method: "POST", path: "/events", in: map[string]any{"name": name, "title": "first", "end": "7d"}}))
+		h.names = append(h.names, name)
+	}
+	return h
+}
+
+// use reads and writes at one console until ctx ends, a pause apart.
+func (h *history) use(ctx context.Context, c *console, pause time.Duration) {
+	for i := 0; ; i++ {
+		o := operation{register: h.names[rand.N(len(h.names))], writes: rand.N(2) == 0, call: time.Now()}
+		var err error
+		if o.writes {
+			o.value = fmt.Sprintf("%s wrote %d", c.name, i)
+			err = h.ask(c, ask{method: "PATCH", path: "/events/" + o.register, in: map[string]any{"title": o.value}})
+		} else {
+			var event struct{ Title string }
+			err = h.ask(c, ask{method: "GET", path: "/events/" + o.register, out: &event})
+			o.value = event.Title
+		}
+		o.done = time.Now()
+		h.note(o, err)
+		select {
+		case <-time.After(pause/2 + rand.N(pause)):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (h *history) ask(c *console, a ask) error {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	defer cancel()
+	return h.person.ask(ctx, c, a)
+}
+
+func (h *history) note(o operation, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err != nil {
+		h.said[cause(err)]++
+		if !o.writes {
+			return
+		}
+		o.unknown = true
+	} else if o.writes {
+		h.acked = append(h.acked, o.done)
+	}
+	h.all = append(h.all, o)
+}
+
+// cause is an error without what differs from one to the next.
+func cause(err error) string {
+	if refused := new(refusal); errors.As(err, &refused) {
+		return refused.Error()
+	}
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err.Error()
+}
+
+// gap is the longest time without an acknowledged write that is, at least in part, in a
+// span of time.
+func (h *history) gap(from, to time.Time) (longest time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	last := from
+	for _, at := range h.acked { // in order
+		if at.After(to) {
+			return max(longest, to.Sub(last))
+		}
+		if at.After(from) {
+			longest, last = max(longest, at.Sub(last)), at
+		}
+	}
+	return max(longest, to.Sub(last))
+}
+
+// register is what each of them has to look like to all.
+var register = porcupine.Model{
+	Init: func() any { return "first" },
+	Step: func(state, input, _ any) (bool, any) {
+		o := input.(operation)
+		return o.writes || o.value == state, o.value
+	},
+}
+
+// linearizable holds the history against one register each that all look at.
+func (h *history) linearizable(t *testing.T) {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	of := map[string][]porcupine.Operation{}
+	for _, o := range h.decided() {
+		of[o.register] = append(of[o.register], porcupine.Operation{Input: o, Call: o.call.UnixNano(), Return: o.done.UnixNano()})
+	}
+	for _, name := range h.names {
+		verdict := porcupine.CheckOperationsTimeout(register, of[name], time.Minute)
+		t.Logf("%s: %d reads and writes, linearizable: %s", name, len(of[name]), verdict)
+		if verdict != porcupine.Ok {
+			t.Errorf("%s is not one register", name)
+		}
+	}
+}
+
+// decided leaves out the writes without an answer that nobody ever read: they did not
+// happen, or something was written over them before anybody looked. One that was read had
+// happened by then. So nothing is left that may happen at any time, which would take too
+// long to check.
+func (h *history) decided() (all []operation) {
+	read := map[string]time.Time{} // when a value was first read
+	for _, o := range h.all {
+		if at, found := read[o.value]; !o.writes && (!found || o.done.Before(at)) {
+			read[o.value] = o.done
+		}
+	}
+	for _, o := range h.all {
+		if o.unknown {
+			at, found := read[o.value]
+			if !found {
+				continue
+			}
+			o.done = at
+		}
+		all = append(all, o)
+	}
+	slices.SortFunc(all, func(a, b operation) int { return cmp.Or(a.call.Compare(b.call), a.done.Compare(b.done)) })
+	return all
+}
+
+// counts says how many writes were acknowledged, and how many have no answer.
+func (h *history) counts() (acknowledged, unknown int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, o := range h.all {
+		if o.unknown {
+			unknown++
+		}
+	}
+	return len(h.acked), unknown
+}
+
+// TestHistoriesAreJudged: a register that forgets, or tells what is old, is found out.
+func TestHistoriesAreJudged(t *testing.T) {
+	at := func(n int) time.Time { return time.Unix(int64(n), 0) }
+	write := func(value string, call, done int) operation {
+		return operation{register: "r", value: value, writes: true, call: at(call), done: at(done)}
+	}
+	read := func(value string, call, done int) operation {
+		return operation{register: "r", value: value, call: at(call), done: at(done)}
+	}
+	lost := func(o operation) operation { o.unknown = true; return o }
+	for name, c := range map[string]struct {
+		all  []operation
+		want bool
+	}{
+		"it is as it was":          {[]operation{read("first", 1, 2)}, true},
+		"it is what was written":   {[]operation{write("a", 1, 2), read("a", 3, 4)}, true},
+		"it was forgotten":         {[]operation{write("a", 1, 2), read("first", 3, 4)}, false},
+		"it went back":             {[]operation{write("a", 1, 4), read("a", 2, 3), read("first", 3, 4)}, false},
+		"nobody wrote it":          {[]operation{read("b", 1, 2)}, false},
+		"an answer was lost":       {[]operation{lost(write("a", 1, 2)), read("first", 3, 4), read("a", 5, 6)}, true},
+		"and it never happened":    {[]operation{lost(write("a", 1, 2)), read("first", 3, 4)}, true},
+		"and it was taken back":    {[]operation{lost(write("a", 1, 2)), read("a", 3, 4), read("first", 5, 6)}, false},
+		"two write at once":        {[]operation{write("a", 1, 4), write("b", 2, 5), read("a", 6, 7)}, true},
+		"the first one comes late": {[]operation{write("a", 1, 2), write("b", 3, 4), read("a", 6, 7)}, false},
+	} {
+		h := &history{all: c.all}
+		var ops []porcupine.Operation
+		for _, o := range h.decided() {
+			ops = append(ops, porcupine.Operation{Input: o, Call: o.call.Unix(), Return: o.done.Unix()})
+		}
+		if got := porcupine.CheckOperations(register, ops); got != c.want {
+			t.Errorf("%s: linearizable is %v", name, got)
+		}
+	}
+}
