@@ -205,7 +205,7 @@ func TestHistoriesAreJudged(t *testing.T) {
 		"it is as it was":          {[]operation{read("first", 1, 2)}, true},
 		"it is what was written":   {[]operation{write("a", 1, 2), read("a", 3, 4)}, true},
 		"it was forgotten":         {[]operation{write("a", 1, 2), read("first", 3, 4)}, false},
-		"it went back":             {[]operation{write("a", 1, 4), read("a", 2, 3), read("first", 3, 4)}, false},
+		"it went back":             {[]operation{write("a", 1, 6), read("a", 2, 3), read("first", 4, 5)}, false},
 		"nobody wrote it":          {[]operation{read("b", 1, 2)}, false},
 		"an answer was lost":       {[]operation{lost(write("a", 1, 2)), read("first", 3, 4), read("a", 5, 6)}, true},
 		"and it never happened":    {[]operation{lost(write("a", 1, 2)), read("first", 3, 4)}, true},

@@ -1,0 +1,134 @@
+//go:build cluster
+
+package cluster
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"popup/internal/testutil/ec2fake"
+)
+
+// diskSize is that of a console's disk, in MiB.
+const diskSize = 512
+
+// A scene is consoles that are used all the time, while things are taken from them.
+type scene struct {
+	*testing.T
+	consoles  []*console
+	cloud     *ec2fake.Fake
+	owner     *person
+	registers *history
+	launches  *launches
+	fleet     *fleet
+	streams   []*stream
+	stop      func() // using them
+}
+
+// newScene starts so many consoles, and has them used.
+func newScene(t *testing.T, count int) *scene {
+	t.Helper()
+	must(t, network())
+	cloud := ec2fake.New(t, ec2fake.Options{Compat: true})
+	listener, err := net.Listen("tcp", here+":0")
+	must(t, err)
+	server := &http.Server{Handler: cloud}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) }) // it ends with Close
+	t.Cleanup(func() { _ = server.Close(); serving.Wait() })
+
+	s := &scene{T: t, cloud: cloud}
+	env := []string{"AWS_ENDPOINT_URL=http://" + listener.Addr().String(), "AWS_ACCESS_KEY_ID=" + cloud.AccessKey, "AWS_SECRET_ACCESS_KEY=" + cloud.SecretKey}
+	for n := range count {
+		s.consoles = append(s.consoles, newConsole(newMachine(t, n+1, diskSize), env, "--cloud", "ec2", "--ec2-profile", "compat", "--ec2-region", "eucalyptus"))
+	}
+	s.consoles[0].start()
+	s.owner = claim(t, s.consoles[0])
+	for _, c := range s.consoles[1:] {
+		s.join(c)
+	}
+	s.use()
+	return s
+}
+
+// use has everything be used until stop.
+func (s *scene) use() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var using sync.WaitGroup
+	s.registers = registers(s.T, s.owner, s.consoles[0], 4)
+	s.launches = &launches{person: s.owner, consoles: s.consoles}
+	s.fleet = &fleet{t: s.T, cloud: s.cloud, consoles: s.consoles, seen: map[string]string{}}
+	for _, c := range s.consoles {
+		for range 2 {
+			using.Go(func() { s.registers.use(ctx, c, 100*time.Millisecond) })
+		}
+	}
+	for i := range s.consoles {
+		listener := &stream{person: s.owner, consoles: append(append([]*console{}, s.consoles[i:]...), s.consoles[:i]...)}
+		s.streams = append(s.streams, listener)
+		using.Go(func() { listener.follow(ctx) })
+	}
+	launching, noMore := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	asking.Go(func() { s.launches.use(launching, s.T, 2*time.Second) })
+	using.Go(func() { s.fleet.power(ctx) })
+	s.stop = sync.OnceFunc(func() {
+		noMore()
+		asking.Wait()
+		s.settle()
+		cancel()
+		using.Wait()
+	})
+	s.Cleanup(func() { noMore(); cancel(); asking.Wait(); using.Wait() })
+}
+
+// settle waits until all that was launched is live, or gone where it was ended.
+func (s *scene) settle() {
+	s.Helper()
+	for late := time.After(3 * time.Minute); ; {
+		why := s.unsettled()
+		if why == "" {
+			return
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-late:
+			s.Errorf("it does not settle: %s", why)
+			return
+		}
+	}
+}
+
+// unsettled says what is under way; empty: nothing.
+func (s *scene) unsettled() string {
+	for _, one := range s.launches.all {
+		for _, id := range one.instances {
+			var i struct{ State, Failure string }
+			if err := s.owner.ask(s.Context(), s.consoles[0], ask{method: "GET", path: "/instances/" + id, out: &i}); err != nil {
+				return id + ": " + err.Error()
+			}
+			if one.ending && i.State != "gone" || !one.ending && i.State != "live" {
+				return id + " is " + i.State + " " + i.Failure
+			}
+		}
+	}
+	return ""
+}
+
+// judge holds everything that was acknowledged against what there is.
+func (s *scene) judge() {
+	s.Helper()
+	s.stop()
+	s.registers.linearizable(s.T)
+	s.launches.linearizable(s.T)
+	s.fleet.launchedOnce(s.launches)
+	whole(s.T, s.streams)
+	acknowledged, unknown := s.registers.counts()
+	sent, tried := s.fleet.counts()
+	s.Logf("writes: %d acknowledged, %d without an answer; reports: %d answered, %d sent again; lost: none", acknowledged, unknown, sent, tried)
+	s.Logf("refusals: %v", s.registers.said)
+}
