@@ -13,11 +13,12 @@ GOVULN := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSITYGW := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
 # What is linked with dqlite: a console's store on several machines.
-DQLITE := $(CACHE)/dqlite
-WITH_DQLITE := CGO_ENABLED=1 CGO_CFLAGS="-I$(DQLITE)/include" CGO_LDFLAGS="-L$(DQLITE)/lib -ldqlite -l:libuv_a.a -llz4 -lsqlite3 -lm -ldl"
+DQLITE := $(CACHE)/dqlite$(ARCH:%=-%)
+CROSS_arm64 := aarch64-linux-gnu-gcc
+WITH_DQLITE := $(if $(ARCH),GOARCH=$(ARCH) CC=$(CROSS_$(ARCH))) CGO_ENABLED=1 CGO_CFLAGS="-I$(DQLITE)/include" CGO_LDFLAGS="-L$(DQLITE)/lib -ldqlite -l:libuv_a.a -llz4 -lsqlite3 -lm -ldl"
 TAGS := -tags dqlite,nosqlite3
 
-.PHONY: help build release run test check e2e torture bench bench-sync sim-sync bench-console fuzz golden vuln tools-run tools-browser tools-test tools-vm tools-dqlite clean
+.PHONY: help build release run test check e2e torture bench bench-sync sim-sync bench-console fuzz golden vuln test-arm64 tools-run tools-browser tools-test tools-vm tools-dqlite clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,7 +26,7 @@ help: ## what there is
 build: ## bin/popup, static, pure Go
 	$(GO) build -trimpath -ldflags '-s -w' -o bin/popup ./cmd/popup
 
-release: tools-dqlite ## bin/popup, static, with dqlite, which keeps a console on several machines: VERSION=…
+release: tools-dqlite ## bin/popup, static, with dqlite, which keeps a console on several machines: VERSION=… ARCH=arm64
 	$(WITH_DQLITE) $(GO) build -trimpath $(TAGS),netgo,osusergo -ldflags '-s -w -X main.version=$(or $(VERSION),dev) -linkmode external -extldflags "-static"' -o $(or $(BIN),bin/popup) ./cmd/popup
 
 run: build tools-run ## start a console; open the claim link it prints: make run LISTEN=HOST:PORT DATA=DIR
@@ -33,7 +34,11 @@ run: build tools-run ## start a console; open the claim link it prints: make run
 
 test: tools-test tools-dqlite ## everything but the virtual machines
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 30m ./...
-	$(WITH_DQLITE) $(GO) test -race -shuffle=on -timeout 10m $(TAGS) ./store/dqlite ./e2e/release
+	$(WITH_DQLITE) $(GO) test -race -shuffle=on -timeout 10m -skip Arm64 $(TAGS) ./store/dqlite ./e2e/release
+
+test-arm64: tools-dqlite ## the release for arm64, run here by qemu-user
+	@scripts/need qemu-aarch64:qemu-user
+	$(WITH_DQLITE) $(GO) test -count 1 -timeout 30m -run Arm64 -v $(TAGS) ./e2e/release
 
 check: tools-dqlite ## format, vet, staticcheck, golangci-lint (errcheck), the import table
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -94,7 +99,7 @@ tools-test:
 	@test -x $(CACHE)/bin/versitygw || GOBIN=$(CACHE)/bin $(GO) install -trimpath $(VERSITYGW)
 
 tools-dqlite:
-	@scripts/dqlite $(DQLITE)
+	@scripts/dqlite $(DQLITE) $(ARCH)
 
 tools-vm: tools-test
 	@scripts/need qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils

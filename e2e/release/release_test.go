@@ -13,13 +13,20 @@ import (
 )
 
 // built is the release, made anew.
-func built(t *testing.T) string {
+func built(t *testing.T, how ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "popup")
-	if out, err := exec.CommandContext(t.Context(), "make", "-C", "../..", "release", "BIN="+path, "VERSION=1.2.3-test").CombinedOutput(); err != nil {
-		t.Fatalf("make release: %v\n%s", err, out)
-	}
+	ran(t, "make", append([]string{"-C", "../..", "release", "BIN=" + path, "VERSION=1.2.3-test"}, how...)...)
 	return path
+}
+
+func ran(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %q: %v\n%s", program, args, err, out)
+	}
+	return string(out)
 }
 
 // inside runs a program in a folder that it takes for all there is.
