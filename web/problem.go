@@ -22,7 +22,14 @@ const (
 	sayTimeout  = "that took too long; try it again"
 	sayTooLarge = "that is larger than this console takes"
 	saySignIn   = "sign in first, or send a token with Authorization: Bearer"
+
+	sayUnavailable = "the consoles are finding out who leads, and nothing was changed; try it again in a moment"
+	sayUncertain   = "the console that leads was lost in the middle of this, and it is not known whether it was done; look, or send the same once more: " +
+		"with the same Idempotency-Key it is done once"
 )
+
+// askAgain is when one that leads is there again, as a rule.
+const askAgain = 2 * time.Second
 
 var (
 	errMethod = errors.New("that can be looked at in another way only; the header Allow names it")
@@ -47,6 +54,9 @@ func (s *Server) fail(c *gin.Context, err error) {
 		return
 	}
 	p := problemOf(err)
+	if errors.Is(err, console.ErrUnavailable) && c.Request.Method == http.MethodGet && !isAPI(c) {
+		c.Header("Refresh", strconv.Itoa(int(askAgain.Seconds()))) // by itself, scripts or not
+	}
 	if p.Status == http.StatusInternalServerError {
 		s.log.ErrorContext(c.Request.Context(), "request failed", "request", c.GetString(keyRequest), "method", c.Request.Method, "path", loggedPath(c), "err", err)
 	}
@@ -110,6 +120,10 @@ func problemOf(err error) api.Problem {
 		return api.Problem{Status: http.StatusRequestEntityTooLarge, Detail: sayTooLarge}
 	case errors.Is(err, console.ErrForbidden): // some say it in words of their own
 		return api.Problem{Status: http.StatusForbidden, Detail: err.Error()}
+	case errors.Is(err, console.ErrUncertain):
+		return api.Problem{Status: http.StatusServiceUnavailable, Detail: sayUncertain, After: askAgain}
+	case errors.Is(err, console.ErrUnavailable):
+		return api.Problem{Status: http.StatusServiceUnavailable, Detail: sayUnavailable, After: askAgain}
 	case errors.Is(err, context.DeadlineExceeded):
 		return api.Problem{Status: http.StatusServiceUnavailable, Detail: sayTimeout, After: 5 * time.Second}
 	}

@@ -49,17 +49,32 @@ const password = "correct horse battery"
 // newSite starts one that nobody owns yet. change sees the options before.
 func newSite(t testing.TB, change ...func(*Options)) *site {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	store, err := embedded.Open(ctx, t.TempDir())
+	store, err := embedded.Open(context.WithoutCancel(t.Context()), t.TempDir())
 	must(t, err)
-	keys, err := console.OpenKeys(filepath.Join(t.TempDir(), "keys"))
-	must(t, err)
-	offered, err := catalogue.Open(ctx, catalogue.Options{Dir: t.TempDir()})
-	must(t, err)
+	t.Cleanup(func() { must(t, store.Close()) })
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	s := &site{cloud: &memoryCloud{machines: map[string]console.Machine{}, data: map[string][]byte{}}, url: "http://" + listener.Addr().String(), who: map[string]credential{nobody: {}}}
-	opts := console.Options{Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": s.cloud, "paid": pricedCloud{s.cloud}}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}, "paid": {SameMachine: true}}, URL: s.url, Version: "test"}
+	cloud := &memoryCloud{machines: map[string]console.Machine{}, data: map[string][]byte{}}
+	s, _ := serve(t, "", store, newKeys(t), cloud, "http://"+listener.Addr().String(), listener, change...)
+	return s
+}
+
+func newKeys(t testing.TB) *console.Keys {
+	t.Helper()
+	keys, err := console.OpenKeys(filepath.Join(t.TempDir(), "keys"))
+	must(t, err)
+	return keys
+}
+
+// serve starts a console that answers at url, and behind the listener. name is its own
+// among several on one store. stop ends it before its test does.
+func serve(t testing.TB, name string, store console.Store, keys *console.Keys, cloud *memoryCloud, url string, listener net.Listener, change ...func(*Options)) (s *site, stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	offered, err := catalogue.Open(ctx, catalogue.Options{Dir: t.TempDir()})
+	must(t, err)
+	s = &site{cloud: cloud, url: url, who: map[string]credential{nobody: {}}}
+	opts := console.Options{Name: name, Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": s.cloud, "paid": pricedCloud{s.cloud}}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}, "paid": {SameMachine: true}}, URL: s.url, Version: "test"}
 	opts.Binary.URLs = []string{s.url + "/download/" + strings.Repeat("e", 64)}
 	opts.Binary.SHA256 = map[string]string{"amd64": strings.Repeat("e", 64)}
 	c, err := console.New(ctx, opts)
@@ -79,14 +94,16 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 			t.Error(err)
 		}
 	})
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		s.leave()
+		server.CloseClientConnections()
 		server.Close()
 		cancel()
 		running.Wait()
-		must(t, errors.Join(offered.Close(), store.Close()))
+		must(t, offered.Close())
 	})
-	return s
+	t.Cleanup(stop)
+	return s, stop
 }
 
 func must(t testing.TB, err error) {
@@ -100,6 +117,13 @@ func must(t testing.TB, err error) {
 func newOwnedSite(t testing.TB) *site {
 	t.Helper()
 	s := newSite(t)
+	s.settle(t)
+	return s
+}
+
+// settle has people of every role come to one that nobody owns yet.
+func (s *site) settle(t testing.TB) {
+	t.Helper()
 	s.claim(t)
 	olga := s.actorOf(t, "olga")
 	for name, role := range map[string]console.Role{"otto": console.RoleOrganiser, "oda": console.RoleOrganiser, "vera": console.RoleViewer} {
@@ -122,7 +146,6 @@ func newOwnedSite(t testing.TB) *site {
 		secret := address[strings.LastIndexByte(address, '/')+1:]
 		s.who[helper] = credential{token: secret, cookie: secret}
 	}
-	return s
 }
 
 // claim has olga own the console.

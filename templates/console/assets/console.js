@@ -39,9 +39,10 @@
     at.searchParams.set("fragment", name);
     fetch(at, { credentials: "same-origin", headers: { Accept: "text/html" } }).then(function (answer) {
       if (answer.status === 401 || answer.redirected) { location.reload(); return; }
+      if (answer.status >= 500) throw new Error(answer.status);
       if (!answer.ok) return;
       return answer.text().then(function (html) { renew(part, html.trim()); });
-    }).catch(function () { /* the next change or the next turn asks again */ }).then(function () {
+    }).catch(function () { setTimeout(function () { fetchPart(part); }, 3000); }).then(function () {
       var again = asked[name] === "again";
       delete asked[name];
       if (again) fetchPart(part);
