@@ -218,6 +218,10 @@ func (s *site) eventSource(t *testing.T, who string) *eventSource {
 				last = got.id
 				e.heard <- got
 			}
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+			}
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-e.done })
@@ -244,9 +248,11 @@ func TestStreamGoesOnAtAnotherConsole(t *testing.T) {
 			by = second
 		}
 		by.change(t, "olga", fair, fmt.Sprintf("Title %d", n))
-		if n == changes/2 {
-			b.leadTo(second)
+		switch n {
+		case changes / 2:
 			first.stop()
+		case changes * 3 / 4: // what was written meanwhile nobody told
+			b.leadTo(second)
 		}
 	}
 	heard, reloads := map[string]int{}, 0
