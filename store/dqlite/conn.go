@@ -6,6 +6,7 @@ import (
 	"context"
 	sqldriver "database/sql/driver"
 	"errors"
+	"net"
 	"strings"
 	"time"
 
@@ -59,6 +60,14 @@ func (o only) Set(context.Context, []client.NodeInfo) error {
 }
 
 type conn struct{ *driver.Conn }
+
+// Close ends it, which hanging up on who led may have done before.
+func (c *conn) Close() error {
+	if err := c.Conn.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
 
 func (c *conn) ExecContext(ctx context.Context, query string, args []sqldriver.NamedValue) (sqldriver.Result, error) {
 	return afterCheckpoint(ctx, func() (sqldriver.Result, error) { return c.Conn.ExecContext(ctx, query, args) })

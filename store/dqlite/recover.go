@@ -16,10 +16,12 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/canonical/go-dqlite/v3"
 	"github.com/canonical/go-dqlite/v3/client"
 	"github.com/goccy/go-yaml"
+	"golang.org/x/sys/unix"
 
 	"popup/console"
 	"popup/internal/atomicfile"
@@ -29,6 +31,8 @@ import (
 const (
 	asideSuffix = ".before-recovery"
 	madeSuffix  = ".tmp-recovery"
+	// newestFile is in a folder that was recovered, until that is told.
+	newestFile = "recovered"
 )
 
 func backupStopped(ctx context.Context, dir string, to io.Writer) (err error) {
@@ -49,69 +53,92 @@ func backupStopped(ctx context.Context, dir string, to io.Writer) (err error) {
 	return errors.Join(c.Backup(ctx, to), c.Close())
 }
 
-func recoverAlone(ctx context.Context, dir string) (_ Recovered, err error) {
-	made, aside := dir+madeSuffix, dir+asideSuffix
-	if _, err := os.Stat(aside); err == nil {
-		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-			return Recovered{}, errors.Join(fmt.Errorf("%s is there already, of an earlier recovery: move it away first", aside), err)
-		}
-		if err := os.Rename(aside, dir); err != nil { // killed between two renames
-			return Recovered{}, err
-		}
+func recoverAlone(ctx context.Context, dir string) (r Recovered, err error) {
+	made := dir + madeSuffix
+	r.Aside = dir + asideSuffix
+	if _, err := os.Stat(r.Aside); err == nil {
+		return r, fmt.Errorf("%s is there already, of an earlier recovery: move it away first", r.Aside)
 	}
 	free, err := notRunning(ctx, dir)
 	if err != nil {
-		return Recovered{}, err
+		return r, err
 	}
 	defer free()
-	if err := noneAnswers(ctx, dir); err != nil {
-		return Recovered{}, err
+	if !isNew(dir) || isNew(made) || isMissing(made) { // else it was killed when they had changed places
+		if err := noneAnswers(ctx, dir); err != nil {
+			return r, err
+		}
+		if err := remake(ctx, dir, made); err != nil {
+			return r, err
+		}
+		if err := unix.Renameat2(unix.AT_FDCWD, made, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE); err != nil {
+			return r, fmt.Errorf("have %s and %s change places: %w", made, dir, err)
+		}
 	}
-	if err := os.RemoveAll(made); err != nil {
-		return Recovered{}, err
-	}
-	c, err := openCopy(ctx, dir, made)
-	if err != nil {
-		return Recovered{}, err
-	}
-	r := Recovered{Aside: aside}
-	err = r.look(ctx, c)
-	if err = errors.Join(err, c.Close()); err == nil {
-		err = atomicfile.SyncFS(made)
-	}
-	if err == nil {
-		err = os.Rename(dir, aside)
-	}
-	if err == nil {
-		err = os.Rename(made, dir)
-	}
+	err = os.Rename(made, r.Aside)
 	if err == nil {
 		err = atomicfile.SyncDir(filepath.Dir(dir))
 	}
-	return r, err
+	if err != nil {
+		return r, err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, newestFile))
+	if err == nil && len(text) > 0 {
+		r.Newest, err = time.Parse(time.RFC3339Nano, string(text))
+	}
+	return r, errors.Join(err, os.Remove(filepath.Join(dir, newestFile)))
 }
 
-// look verifies what was recovered. Whoever followed the changes begins anew: some of the
-// numbers that were given out may be void.
-func (r *Recovered) look(ctx context.Context, c *Cluster) error {
+// isNew says whether a folder is one that a recovery makes, or made and has not told of yet.
+func isNew(dir string) bool { return !isMissing(filepath.Join(dir, newestFile)) }
+
+func isMissing(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// remake makes the folder that takes the place of the node's.
+func remake(ctx context.Context, dir, made string) error {
+	if err := os.RemoveAll(made); err != nil {
+		return err
+	}
+	c, err := openCopy(ctx, dir, made)
+	if err != nil {
+		return err
+	}
+	err = look(ctx, c, filepath.Join(made, newestFile))
+	if err = errors.Join(err, c.Close()); err != nil {
+		return err
+	}
+	return atomicfile.SyncFS(made)
+}
+
+// look verifies what was recovered, and writes down when its newest change was made.
+// Whoever followed the changes begins anew: some of the numbers that were given out may
+// be void.
+func look(ctx context.Context, c *Cluster, file string) error {
 	if _, err := store.VerifyAudit(ctx, c); err != nil {
 		return err
 	}
+	var last []console.Change
 	err := c.View(ctx, func(tx console.Tx) error {
 		newest, err := tx.Newest()
-		if err != nil || newest == 0 {
-			return err
+		if err == nil && newest > 0 {
+			last, err = tx.Changes(newest-1, 1)
 		}
-		last, err := tx.Changes(newest-1, 1)
 		if errors.Is(err, console.ErrForgotten) {
 			return nil
-		}
-		if len(last) == 1 {
-			r.Newest = last[0].At
 		}
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	text := ""
+	if len(last) == 1 {
+		text = last[0].At.Format(time.RFC3339Nano)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
 	return c.BeginAnew(ctx)
@@ -171,7 +198,7 @@ func copyFolder(from, to string) error {
 		return err
 	}
 	for _, e := range entries {
-		if name := e.Name(); name == authorityFile || name == identityFile || strings.HasPrefix(name, tempPrefix) || !e.Type().IsRegular() {
+		if name := e.Name(); name == authorityFile || name == identityFile || name == newestFile || strings.HasPrefix(name, tempPrefix) || !e.Type().IsRegular() {
 			continue
 		}
 		if err := copyFile(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {

@@ -150,19 +150,30 @@ func TestRecoveryIsKilled(t *testing.T) {
 	check(t, err)
 	hash := written(t, c, 0, 5)
 	check(t, c.Close())
-	for name, killed := range map[string]func(){
-		"making": func() {
+	for _, c := range []struct {
+		name   string
+		killed func()
+	}{
+		{"making", func() {
 			check(t, os.Mkdir(dir+madeSuffix, 0o700))
 			check(t, os.WriteFile(filepath.Join(dir+madeSuffix, "info.yaml"), []byte("ID: 7"), 0o600))
-		},
-		"between the renames": func() {
+		}},
+		{"whole", func() {
 			check(t, os.CopyFS(dir+madeSuffix, os.DirFS(dir)))
-			check(t, os.Rename(dir, dir+asideSuffix))
-		},
+			check(t, os.WriteFile(filepath.Join(dir+madeSuffix, newestFile), nil, 0o600))
+		}},
+		{"in their places", func() {
+			check(t, os.CopyFS(dir+madeSuffix, os.DirFS(dir)))
+			check(t, os.WriteFile(filepath.Join(dir, newestFile), nil, 0o600))
+		}},
 	} {
-		killed()
+		name := c.name
+		c.killed()
 		r, err := Recover(waiting(t), dir)
 		check(t, err)
+		if !isMissing(filepath.Join(r.Aside, newestFile)) || isMissing(filepath.Join(r.Aside, "info.yaml")) {
+			t.Errorf("%s: what was there before is not kept", name)
+		}
 		c, err := Grow(waiting(t), o, filepath.Join(t.TempDir(), "none"))
 		check(t, err)
 		if newest, err := store.VerifyAudit(t.Context(), c); err != nil || !bytes.Equal(newest.Hash, hash) {
@@ -170,7 +181,7 @@ func TestRecoveryIsKilled(t *testing.T) {
 		}
 		check(t, c.Close())
 		check(t, os.RemoveAll(r.Aside))
-		if _, err := os.Stat(dir + madeSuffix); err == nil {
+		if !isMissing(dir+madeSuffix) || isNew(dir) {
 			t.Errorf("%s: something half made is left", name)
 		}
 	}
