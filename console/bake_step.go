@@ -115,7 +115,7 @@ func (r *reconciler) copyBake(ctx context.Context, b Bake) error {
 }
 
 func (r *reconciler) bakeOnce(ctx context.Context, b Bake) (Image, error) {
-	cloud, err := r.cloud(b.Cloud)
+	cloud, err := r.cloud(ctx, b.Cloud)
 	if err != nil {
 		return Image{}, err
 	}

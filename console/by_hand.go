@@ -106,7 +106,7 @@ func (r *reconciler) confirmOver(ctx context.Context, s subject) error {
 	if hand == nil || !s.saidOver() {
 		return nil
 	}
-	if _, err := r.cloud(s.Cloud); err != nil {
+	if _, err := r.cloud(ctx, s.Cloud); err != nil {
 		return err
 	}
 	if err := hand.Confirm(ctx, s.ID); err != nil && !errors.Is(err, ErrNotFound) {

@@ -131,7 +131,7 @@ func (k *clearer) lookAll(ctx context.Context) {
 }
 
 func (k *clearer) look(ctx context.Context, name string) error {
-	cloud, err := k.r.cloud(name)
+	cloud, err := k.r.cloud(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (k *clearer) remove(ctx context.Context, t LeftThing) error {
 	if t.Kind == ThingMachine {
 		return k.r.takeAway(ctx, t.Cloud, t.Instance)
 	}
-	cloud, err := k.r.cloud(t.Cloud)
+	cloud, err := k.r.cloud(ctx, t.Cloud)
 	if err != nil {
 		return err
 	}

@@ -14,9 +14,12 @@ import (
 // A cutter kills a console at one moment: from then on nothing that it does has an
 // effect, and what it did last is done though it never hears of it.
 type cutter struct {
-	mu   sync.Mutex
-	left int // moments until then; negative: it is not killed
-	dead bool
+	mu    sync.Mutex
+	left  int // moments until then; negative: it is not killed
+	dead  bool
+	steal func() // done in the place of a kill, if not nil
+	over  bool   // that was done, or it is dead
+	late  int    // what it did nevertheless
 }
 
 var errCut = errors.New("this console was killed")
@@ -26,7 +29,9 @@ func (k *cutter) moment() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.left--; k.left == 0 {
-		k.dead = true
+		if k.dead, k.over = k.steal == nil, true; !k.dead {
+			k.steal()
+		}
 	}
 	if k.dead {
 		return errCut
@@ -40,6 +45,16 @@ func (k *cutter) around(do func() error) error {
 		return err
 	}
 	return errors.Join(do(), k.moment())
+}
+
+// does is around what changes something out there.
+func (k *cutter) does(do func() error) error {
+	k.mu.Lock()
+	if k.over {
+		k.late++
+	}
+	k.mu.Unlock()
+	return k.around(do)
 }
 
 // A cutStore is the store of a console that is killed.
@@ -76,7 +91,7 @@ const (
 func (f cutCloud) Check(context.Context, Launch) error { return nil }
 
 func (f cutCloud) Launch(_ context.Context, l Launch) (m Machine, err error) {
-	err = f.around(func() error {
+	err = f.does(func() error {
 		f.world.mu.Lock()
 		defer f.world.mu.Unlock()
 		token := fmt.Sprintf("%s/%d", l.Instance, l.Attempt)
@@ -111,7 +126,7 @@ func (f cutCloud) Machines(context.Context) (all []Machine, err error) {
 }
 
 func (f cutCloud) Terminate(_ context.Context, instance string) error {
-	return f.around(func() error {
+	return f.does(func() error {
 		f.world.mu.Lock()
 		defer f.world.mu.Unlock()
 		for token, m := range f.world.machines {
@@ -136,7 +151,7 @@ func (f cutCloud) Held(_ context.Context, event string) (all []Thing, err error)
 }
 
 func (f cutCloud) Remove(context.Context, Thing) error {
-	return f.around(func() error {
+	return f.does(func() error {
 		f.world.mu.Lock()
 		defer f.world.mu.Unlock()
 		f.world.group = ""
@@ -177,6 +192,8 @@ type cutLife struct {
 	keys  string
 	clock *testClock
 	world *cutWorld
+	term  int64 // of the console that goes on; 0: it is alone
+	upTo  int64 // the newest change when the lease was stolen, or somebody asked for something after it
 }
 
 // goesOn has a console launch and end all, from wherever the one before it came to.
@@ -188,15 +205,16 @@ func (l *cutLife) goesOn(k *cutter) {
 		o.Clouds = map[string]Cloud{"local": cutCloud{k, l.world}}
 	})
 	c.clock = l.clock
-	a := &living{c, newReconciler(c.Console)}
+	a := l.leads(c)
 	o, err := c.Launch(t.Context(), anOwner, fair(AppRequest{App: "notice"}), "once")
 	if err != nil && !k.dead {
 		t.Fatal(err)
 	}
+	l.mark(k)
 	for range 4 {
 		a.later(t, pollEvery)
 	}
-	if k.dead {
+	if k.over {
 		return
 	}
 	e := stored[Event](t, c, o.Event)
@@ -206,10 +224,11 @@ func (l *cutLife) goesOn(k *cutter) {
 	if _, err := c.EndEvent(t.Context(), anOwner, e.ID, e.Name); err != nil && e.State == EventOpen && !k.dead {
 		t.Fatal(err)
 	}
+	l.mark(k)
 	for range 4 {
 		a.later(t, pollEvery)
 	}
-	if !k.dead {
+	if !k.over {
 		checkState(t, "ended", stored[Event](t, c, e.ID).State, EventArchived)
 		if len(l.world.machines) != 0 || l.world.group != "" {
 			t.Errorf("left are %v, and the group of %q", l.world.machines, l.world.group)

@@ -272,7 +272,7 @@ func (r *reconciler) expire(ctx context.Context, cloud string, baker Baker) erro
 		return err
 	}
 	for _, id := range expired(images, used, r.c.opts.KeepImages, r.c.now()) {
-		if _, err := r.cloud(cloud); err != nil {
+		if _, err := r.cloud(ctx, cloud); err != nil {
 			return err
 		}
 		within, cancel := context.WithTimeout(ctx, forgetTimeout)

@@ -183,15 +183,20 @@ type term struct {
 func (t *term) run(ctx context.Context, c *Console) error {
 	ctx, t.lose = context.WithCancelCause(ctx)
 	defer t.lose(nil)
-	led := *c
-	led.term, led.store = t, fenced{c.store, t}
-	led.opts.Store = led.store
 	var beats sync.WaitGroup
 	beats.Go(func() { t.beats(ctx, c.skew) })
-	err := led.once(ctx)
+	err := c.under(t).once(ctx)
 	t.lose(nil)
 	beats.Wait()
 	return err
+}
+
+// under is this console as it is in a term: with no other store to write to than a fenced one.
+func (c *Console) under(t *term) *Console {
+	led := *c
+	led.term, led.store = t, fenced{c.store, t}
+	led.opts.Store = led.store
+	return &led
 }
 
 // beats counts the lease up until ctx ends. Where that does not work for holdFor, the term
@@ -289,11 +294,19 @@ func (s fenced) Update(ctx context.Context, fn func(Tx) error) error {
 }
 
 // leads says whether what this console does by itself may be done right now: it is asked
-// before each call that reaches beyond the store. Its error is ErrLeaseLost.
-func (c *Console) leads() error {
-	if c.term == nil || time.Now().Before(c.term.lasts()) {
+// before each call that reaches beyond the store. Its error is ErrLeaseLost where it may not.
+func (c *Console) leads(ctx context.Context) error {
+	if c.term == nil {
 		return nil
 	}
-	c.term.lose(ErrLeaseLost)
-	return ErrLeaseLost
+	ctx, cancel := context.WithTimeout(ctx, holdFor)
+	defer cancel()
+	err := c.store.View(ctx, c.term.holds)
+	if !time.Now().Before(c.term.lasts()) { // also of one that was stopped for a while
+		err = ErrLeaseLost
+	}
+	if errors.Is(err, ErrLeaseLost) {
+		c.term.lose(err)
+	}
+	return err
 }

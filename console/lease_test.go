@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"popup/internal/guard"
 )
 
 // A valve is a store whose reads and writes can be cut off, and held up.
@@ -161,7 +165,7 @@ func TestLeaseIsGivenUpBeforeItIsTaken(t *testing.T) {
 		cut := time.Now()
 		b.start(t)
 		a.holder(t, holdFor+time.Millisecond, "a", 1)
-		if err := a.Console.leads(); err != nil {
+		if err := a.Console.leads(t.Context()); err != nil {
 			t.Errorf("what people ask for is refused: %v", err)
 		}
 		mu.Lock()
@@ -253,5 +257,36 @@ func TestOneTakesTheLease(t *testing.T) {
 	}
 	if won != 1 {
 		t.Errorf("%d took it", won)
+	}
+}
+
+// TestNothingIsAskedInALostTerm: neither where another console has the lease, nor where this
+// one was stopped for so long that another may.
+func TestNothingIsAskedInALostTerm(t *testing.T) {
+	c := newConsole(t)
+	told := 0
+	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { told++ }))
+	t.Cleanup(hook.Close)
+	c.opts.Guard = guard.New(guard.Options{AllowPrivate: true})
+	e := Event{ID: "id-fair", Name: "fair", Webhook: hook.URL, Messages: []Message{{ID: "m", Text: "hello"}}}
+	c.write(t, func(tx Tx) error { return errors.Join(put(tx, e), put(tx, lease{Holder: "a", Term: 4})) })
+	for name, w := range map[string]struct {
+		term  int64
+		until time.Duration
+		want  error
+	}{
+		"its own":     {4, time.Minute, nil},
+		"it was lost": {3, time.Minute, ErrLeaseLost},
+		"it is late":  {4, -1, ErrLeaseLost},
+	} {
+		told = 0
+		lost := false
+		led := c.under(&term{store: c.store, holder: "a", number: w.term, lose: func(error) { lost = true }, until: time.Now().Add(w.until)})
+		if _, err := newReconciler(led).cloud(t.Context(), "local"); !errors.Is(err, w.want) || lost != (w.want != nil) {
+			t.Errorf("%s: asked for a cloud it says %v, and ends: %v", name, err, lost)
+		}
+		if err := led.deliver(t.Context(), e); !errors.Is(err, w.want) || (told == 0) != (w.want != nil) {
+			t.Errorf("%s: its webhook was told %d times, %v", name, told, err)
+		}
 	}
 }

@@ -16,7 +16,7 @@ func (c *Console) protects(i Instance) bool {
 
 // protect has an instance's cloud keep it. What ends it lifts that; see Protector.
 func (r *reconciler) protect(ctx context.Context, s subject) error {
-	cloud, err := r.cloud(s.Cloud)
+	cloud, err := r.cloud(ctx, s.Cloud)
 	if err == nil {
 		within, cancel := context.WithTimeout(ctx, protectTimeout)
 		err = cloud.(Protector).Protect(within, s.ID)

@@ -205,7 +205,7 @@ func (r *reconciler) stepEvent(ctx context.Context, id string) error {
 		return errDoubted
 	}
 	if purges {
-		if err = r.c.leads(); err == nil {
+		if err = r.c.leads(ctx); err == nil {
 			_, err = r.c.purge(ctx, id)
 		}
 	}

@@ -127,7 +127,7 @@ func (r *reconciler) launch(ctx context.Context, s subject) error {
 }
 
 func (r *reconciler) askFor(ctx context.Context, s subject) (Machine, error) {
-	cloud, err := r.cloud(s.Cloud)
+	cloud, err := r.cloud(ctx, s.Cloud)
 	if err == nil {
 		err = r.makeVolume(ctx, &s)
 	}
@@ -169,8 +169,8 @@ func (i *Instance) refused(err error, image bool, now time.Time) {
 
 // cloud is the one that an instance was launched in. It is asked for right before each call:
 // whoever leads no more calls none.
-func (r *reconciler) cloud(name string) (Cloud, error) {
-	if err := r.c.leads(); err != nil {
+func (r *reconciler) cloud(ctx context.Context, name string) (Cloud, error) {
+	if err := r.c.leads(ctx); err != nil {
 		return nil, err
 	}
 	if cloud := r.c.opts.Clouds[name]; cloud != nil {
@@ -254,7 +254,7 @@ func (r *reconciler) end(ctx context.Context, s subject) error {
 }
 
 func (r *reconciler) takeAway(ctx context.Context, cloud, instance string) error {
-	from, err := r.cloud(cloud)
+	from, err := r.cloud(ctx, cloud)
 	if err != nil {
 		return err
 	}

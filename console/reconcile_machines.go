@@ -70,7 +70,7 @@ func (r *reconciler) poll(ctx context.Context, cloud string) error {
 }
 
 func (r *reconciler) machines(ctx context.Context, cloud string) ([]Machine, error) {
-	asked, err := r.cloud(cloud)
+	asked, err := r.cloud(ctx, cloud)
 	if err != nil {
 		return nil, err
 	}

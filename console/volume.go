@@ -57,7 +57,7 @@ func (r *reconciler) makeVolume(ctx context.Context, s *subject) error {
 	if s.deployment.Volume == nil || s.deployment.onVolume() {
 		return nil
 	}
-	keeper, err := r.volumes(s.Cloud)
+	keeper, err := r.volumes(ctx, s.Cloud)
 	if err != nil {
 		return err
 	}
@@ -83,8 +83,8 @@ func (r *reconciler) makeVolume(ctx context.Context, s *subject) error {
 }
 
 // volumes is the cloud that keeps an instance's.
-func (r *reconciler) volumes(cloud string) (VolumeKeeper, error) {
-	asked, err := r.cloud(cloud)
+func (r *reconciler) volumes(ctx context.Context, cloud string) (VolumeKeeper, error) {
+	asked, err := r.cloud(ctx, cloud)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (s subject) unattached() bool {
 
 // attach gives an instance's machine its volume, once whatever had it is proven off.
 func (r *reconciler) attach(ctx context.Context, s subject) error {
-	keeper, err := r.volumes(s.Cloud)
+	keeper, err := r.volumes(ctx, s.Cloud)
 	if err == nil {
 		within, cancel := context.WithTimeout(ctx, attachTimeout)
 		err = keeper.Attach(within, s.deployment.Volume.ID, s.ID)
@@ -203,7 +203,7 @@ func (r *reconciler) keepDisks(ctx context.Context, s subject) error {
 	if s.Snapshot == "" || !s.Snapped.IsZero() || !keeps || s.Tries >= mostSnapshots {
 		return nil
 	}
-	keeper, err := r.volumes(s.Cloud)
+	keeper, err := r.volumes(ctx, s.Cloud)
 	if err != nil {
 		return err
 	}

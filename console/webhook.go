@@ -72,7 +72,7 @@ func (c *Console) deliver(ctx context.Context, e Event) error {
 	if len(e.Messages) == 0 {
 		return nil
 	}
-	if err := c.leads(); err != nil {
+	if err := c.leads(ctx); err != nil {
 		return err
 	}
 	m := e.Messages[0]
