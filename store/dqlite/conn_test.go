@@ -4,7 +4,9 @@ package dqlite
 
 import (
 	"context"
+	sqldriver "database/sql/driver"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/canonical/go-dqlite/v3/driver"
@@ -57,5 +59,27 @@ func TestGarbledErrorsAreALostLeader(t *testing.T) {
 	}
 	if isGarbled("SELECT seq", errors.New("seq")) || isGarbled("SELECT seq", nil) {
 		t.Error("what is no error of the engine's is taken for one")
+	}
+}
+
+func TestWhatPasses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{sqldriver.ErrBadConn, true},
+		{driver.ErrNoAvailableLeader, true},
+		{driver.Error{Code: driver.ErrBusy}, true},
+		{driver.Error{Code: driver.ErrBusySnapshot}, true},
+		{driver.Error{Code: 9, Message: "interrupted"}, true},
+		{driver.Error{Code: 10, Message: "leader exec failed"}, true},
+		{driver.Error{Code: 1, Message: "no such table: objects"}, false},
+		{errors.New("broken"), false},
+		{nil, false},
+	} {
+		if got := passes(fmt.Errorf("ask: %w", c.err)); got != c.want {
+			t.Errorf("%v passes: %v", c.err, got)
+		}
 	}
 }

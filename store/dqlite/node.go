@@ -154,11 +154,21 @@ func (f nodeFile) Set(context.Context, []client.NodeInfo) error {
 	return fmt.Errorf("write %s: the engine does", f)
 }
 
+// What the engine says of a leader that stops leading while it is asked.
+const (
+	errInterrupted = 9
+	errDisk        = 10 // or its disk is full, and another one leads instead
+)
+
 // passes says which errors go away by themselves: another console writes, or the leader
 // is gone, and its transactions with it.
 func passes(err error) bool {
 	var e driver.Error
-	return errors.Is(err, sqldriver.ErrBadConn) || errors.Is(err, driver.ErrNoAvailableLeader) || errors.As(err, &e) && e.Code&0xff == driver.ErrBusy
+	if errors.As(err, &e) {
+		code := e.Code & 0xff
+		return code == driver.ErrBusy || code == errInterrupted || code == errDisk
+	}
+	return errors.Is(err, sqldriver.ErrBadConn) || errors.Is(err, driver.ErrNoAvailableLeader)
 }
 
 // explain says what to try.
