@@ -90,6 +90,15 @@ func (a *Archives) Alone() int {
 	return len(a.alone)
 }
 
+// BackupsAlone is how many archives of instances are on this console alone, though there
+// are others to keep them as well.
+func (c *Console) BackupsAlone() int {
+	if c.opts.Archives == nil {
+		return 0
+	}
+	return c.opts.Archives.Alone()
+}
+
 // openKey opens what this console has, unless that is known to be damaged, or else
 // another one.
 func (a *Archives) openKey(ctx context.Context, key string) (io.ReadCloser, error) {

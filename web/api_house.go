@@ -108,6 +108,7 @@ var houseRoutes = []route{
 		query: []parameter{{name: "event", means: "an event's id or name"}, {name: "page_token", means: "next_page_token of the page before"},
 			{name: "page_size", means: "how many, at most 500", kind: "integer"}}},
 	{method: http.MethodGet, path: "/api/v1/settings", who: signedIn, does: "how this console was started", endpoint: answer(200, (*Server).getSettings)},
+	{method: http.MethodGet, path: "/api/v1/cluster", who: signedIn, does: "the consoles that keep the store, and what may be lost of them", endpoint: answer(200, (*Server).getCluster)},
 	{method: http.MethodGet, path: "/api/v1/backup", who: signedIn, does: "a copy of the store, without the keys that open its secrets", endpoint: raw(mediaFile, (*Server).getBackup)},
 	{method: http.MethodGet, path: "/api/v1/openapi.json", who: anybody, does: "this document", endpoint: raw("application/json", (*Server).getOpenAPI)},
 }

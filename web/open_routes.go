@@ -1,6 +1,9 @@
 package web
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
 	"net/http"
 	"os"
 	"time"
@@ -50,7 +53,9 @@ func (s *Server) finishElsewhere(c *gin.Context) {
 func (s *Server) download(c *gin.Context) {
 	path, ok := s.opts.Binaries[c.Param("sum")]
 	if !ok {
-		s.fail(c, console.ErrNotFound)
+		if err := s.passOn(c, c.Param("sum")); err != nil {
+			s.fail(c, err)
+		}
 		return
 	}
 	file, err := os.Open(path)
@@ -65,6 +70,47 @@ func (s *Server) download(c *gin.Context) {
 	h.Set("ETag", `"`+c.Param("sum")+`"`)
 	keepAlive(c, downloadTime)
 	http.ServeContent(c.Writer, c.Request, "", time.Time{}, file)
+}
+
+// mostPassing is how many downloads come from other consoles at once: anybody may ask.
+const mostPassing = 16
+
+var errPassing = &console.BusyError{Reason: "many download from here at this moment; try it again", After: 5 * time.Second}
+
+// passOn sends a popup that another console has: while they are upgraded one after the
+// other, their instances may ask any of them for either.
+func (s *Server) passOn(c *gin.Context, sum string) error {
+	if raw, err := hex.DecodeString(sum); s.opts.Elsewhere == nil || err != nil || len(raw) != sha256.Size {
+		return console.ErrNotFound
+	}
+	select {
+	case s.passing <- struct{}{}:
+		defer func() { <-s.passing }()
+	default:
+		return errPassing
+	}
+	resp, err := s.opts.Elsewhere(c.Request.Context(), sum, c.GetHeader("Range"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // it was read
+	for _, name := range []string{"Accept-Ranges", "Content-Length", "Content-Range"} {
+		if value := resp.Header.Get(name); value != "" {
+			c.Header(name, value)
+		}
+	}
+	c.Header("Content-Type", mediaFile)
+	c.Header("Cache-Control", "public, max-age=31536000, immutable")
+	c.Header("ETag", `"`+sum+`"`)
+	keepAlive(c, downloadTime)
+	c.Status(resp.StatusCode)
+	if c.Request.Method == http.MethodHead {
+		return nil
+	}
+	if _, err := io.Copy(c.Writer, resp.Body); err != nil {
+		panic(http.ErrAbortHandler) // so that half of it is not taken for all
+	}
+	return nil
 }
 
 // downloadTime bounds how long one download may take.

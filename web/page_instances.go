@@ -15,6 +15,7 @@ import (
 
 // An instancesPage is the fleet, as far as somebody sees it.
 type instancesPage struct {
+	Trouble     string // of the consoles themselves, for who has to do something
 	Counts      []healthCount
 	Filter      []field
 	Problems    []fieldProblem
@@ -64,6 +65,7 @@ func (s *Server) pageInstances(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	page.Trouble = s.clusterTrouble(c)
 	page.fill(list, given, now())
 	s.show(c, view{name: templates.ConsoleInstances, status: status, title: "Instances", section: sectionInstances, stream: everything, data: page})
 }

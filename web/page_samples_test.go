@@ -163,6 +163,14 @@ func fleetSamples(title, address string) []sample {
 	}
 }
 
+// threeConsoles are those of a cluster of which one does not answer.
+func threeConsoles(title string) console.ClusterState {
+	return console.ClusterState{Why: title + " does not answer: start it again", Members: []console.Member{
+		{Address: "10.0.0.1:7071", Self: true, Role: console.Voter, Leads: true, Answers: true, Follows: "10.0.0.1:7071", Version: "0.4.0"},
+		{Address: "10.0.0.2:7071", Role: console.Voter, Answers: true, Follows: "10.0.0.1:7071", Behind: 1, Version: "0.4.0"},
+		{Address: title, Role: console.Voter, Behind: -1}}}
+}
+
 func houseSamples(title string) []sample {
 	people := peoplePage{New: newPersonFields(console.NewPerson{}), Roles: roleMeans, Admin: true, People: []personRow{
 		personOf(console.Person{ID: "p1", Name: "ada", Display: title, Email: "ada@example.org", Role: console.RoleOwner, Seen: noon.Add(-time.Minute)}, noon),
@@ -176,6 +184,9 @@ func houseSamples(title string) []sample {
 	settings := settingsPage{Console: []fact{{"Version", "0.4.0", false}, {"Address", "https://popup.example.org", true}}, Clouds: []cloudLine{{"local", spoken(cloudWords("local")), true}, {"manual", spoken(cloudWords("manual")), false}},
 		Catalogue: []fact{{"From", title, false}, {"At", shortCommit(commit), true}}, Problems: []string{title}, Backup: "/api/v1/backup", KeyFile: "keys",
 		Changes: []appChange{{title, "changed", []difference{{"name", title, "Guestbook", false}}}}}
+	settings.Cluster = clusterOf(console.ClusterState{}, 0)
+	three := settings
+	three.Cluster = clusterOf(threeConsoles(title), 3)
 	notice := notices[http.StatusNotFound]
 	notice.Text, notice.Request, notice.Path, notice.Button, notice.Fields = spoken(title), "abc123", "/", "To the start", []fieldProblem{{Label: title, Message: title}}
 	return []sample{
@@ -183,6 +194,7 @@ func houseSamples(title string) []sample {
 		{"account", templates.ConsoleAccount, view{title: "You", section: sectionAccount, data: account}, console.RoleOwner},
 		{"audit", templates.ConsoleAudit, view{title: "Audit", section: sectionConsole, tab: tabAudit, data: log}, console.RoleOwner},
 		{"settings", templates.ConsoleSettings, view{title: "Settings", section: sectionConsole, tab: tabSettings, data: settings}, console.RoleOwner},
+		{"settings-three", templates.ConsoleSettings, view{title: "Settings", section: sectionConsole, tab: tabSettings, data: three}, console.RoleOwner},
 		{"once", templates.ConsoleOnce, view{title: "Once", section: sectionAccount, data: oncePage{Heading: "A token for " + title, Text: title, Copy: copyable{ID: "secret", Text: "popup_9f86d081884c7d659a2feaa0c55ad015", What: "the token"}, Back: "/account"}}, console.RoleOwner},
 		{"notice", templates.ConsoleNotice, view{title: "Nothing here", data: notice}, console.RoleOwner},
 	}

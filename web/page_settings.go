@@ -11,6 +11,7 @@ import (
 // A settingsPage is how this console was started.
 type settingsPage struct {
 	Console   []fact
+	Cluster   clusterCard
 	Clouds    []cloudLine
 	Catalogue []fact
 	Problems  []string
@@ -37,7 +38,12 @@ func (s *Server) pageSettings(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	page := settingsPage{Backup: "/api/v1/backup", KeyFile: "keys"}
+	state, err := s.console.ClusterState(c.Request.Context(), actor)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	page := settingsPage{Backup: "/api/v1/backup", KeyFile: "secrets.key", Cluster: clusterOf(state, s.console.BackupsAlone())}
 	page.Console = []fact{{"Version", s.opts.Version, false}, {"Address", s.opts.URL, true}}
 	if s.opts.Pin != "" {
 		page.Console = append(page.Console, fact{"Certificate", s.opts.Pin, true})

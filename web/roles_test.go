@@ -201,6 +201,7 @@ POST    /api/v1/events/:id/links             yyhffhfs
 DELETE  /api/v1/links/:id                    yyhffhfs
 GET     /api/v1/audit                        yffyfffs
 GET     /api/v1/settings                     yffffffs
+GET     /api/v1/cluster                      yffffffs
 GET     /api/v1/backup                       yffffffs
 GET     /api/v1/openapi.json                 yyyyyyyy
 GET     /api/v1/stream                       yyhyyhys

@@ -35,6 +35,9 @@ type Options struct {
 	Cloud     string   // the one that is used where none is asked for
 	// Binaries are the files that instances download, by the SHA-256 of each in hex.
 	Binaries map[string]string
+	// Elsewhere opens one that another console serves, or the part of it that a header
+	// Range names; console.ErrNotFound where none has it. Nil: there are no others.
+	Elsewhere func(ctx context.Context, sum, part string) (*http.Response, error)
 	// Provider signs people in by way of an OpenID provider; nil: there is none.
 	Provider *oidc.Provider
 	Log      *slog.Logger // nil: nothing is logged
@@ -52,6 +55,8 @@ type Server struct {
 	openapi   []byte
 	handler   http.Handler
 	shared    sharedParts
+	trouble   trouble
+	passing   chan struct{}   // holds one for each download from another console
 	claimed   atomic.Bool     // once it is, it stays so
 	leaving   context.Context // of streams: it ends when the console stops
 	leave     context.CancelFunc
@@ -66,7 +71,8 @@ func New(opts Options) (*Server, error) {
 	if err != nil || at.Host == "" || at.Path != "" || at.Scheme != "http" && at.Scheme != "https" {
 		return nil, fmt.Errorf("serve the console: its URL %q is no address of a server; write it like https://console.example.org", opts.URL)
 	}
-	s := &Server{opts: opts, console: opts.Console, catalogue: opts.Catalogue, log: opts.Log, secure: at.Scheme == "https", origins: http.NewCrossOriginProtection()}
+	s := &Server{opts: opts, console: opts.Console, catalogue: opts.Catalogue, log: opts.Log, secure: at.Scheme == "https", origins: http.NewCrossOriginProtection(),
+		passing: make(chan struct{}, mostPassing)}
 	if err := s.origins.AddTrustedOrigin(at.Scheme + "://" + at.Host); err != nil {
 		return nil, fmt.Errorf("serve the console at %s: %w", opts.URL, err)
 	}

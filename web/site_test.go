@@ -54,9 +54,12 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 	t.Cleanup(func() { must(t, store.Close()) })
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	cloud := &memoryCloud{machines: map[string]console.Machine{}, data: map[string][]byte{}}
-	s, _ := serve(t, "", store, newKeys(t), cloud, "http://"+listener.Addr().String(), listener, change...)
+	s, _ := serve(t, parts{store: store, keys: newKeys(t), cloud: newMemoryCloud(), url: "http://" + listener.Addr().String(), listener: listener}, change...)
 	return s
+}
+
+func newMemoryCloud() *memoryCloud {
+	return &memoryCloud{machines: map[string]console.Machine{}, data: map[string][]byte{}}
 }
 
 func newKeys(t testing.TB) *console.Keys {
@@ -66,15 +69,25 @@ func newKeys(t testing.TB) *console.Keys {
 	return keys
 }
 
-// serve starts a console that answers at url, and behind the listener. name is its own
-// among several on one store. stop ends it before its test does.
-func serve(t testing.TB, name string, store console.Store, keys *console.Keys, cloud *memoryCloud, url string, listener net.Listener, change ...func(*Options)) (s *site, stop func()) {
+// parts are what a console of a test is made of.
+type parts struct {
+	name     string // among several on one store; empty: it has it alone
+	cluster  console.Cluster
+	store    console.Store
+	keys     *console.Keys
+	cloud    *memoryCloud
+	url      string
+	listener net.Listener
+}
+
+// serve starts one. stop ends it before its test does.
+func serve(t testing.TB, p parts, change ...func(*Options)) (s *site, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	offered, err := catalogue.Open(ctx, catalogue.Options{Dir: t.TempDir()})
 	must(t, err)
-	s = &site{cloud: cloud, url: url, who: map[string]credential{nobody: {}}}
-	opts := console.Options{Name: name, Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": s.cloud, "paid": pricedCloud{s.cloud}}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}, "paid": {SameMachine: true}}, URL: s.url, Version: "test"}
+	s = &site{cloud: p.cloud, url: p.url, who: map[string]credential{nobody: {}}}
+	opts := console.Options{Name: p.name, Cluster: p.cluster, Store: p.store, Keys: p.keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": s.cloud, "paid": pricedCloud{s.cloud}}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}, "paid": {SameMachine: true}}, URL: s.url, Version: "test"}
 	opts.Binary.URLs = []string{s.url + "/download/" + strings.Repeat("e", 64)}
 	opts.Binary.SHA256 = map[string]string{"amd64": strings.Repeat("e", 64)}
 	c, err := console.New(ctx, opts)
@@ -86,7 +99,7 @@ func serve(t testing.TB, name string, store console.Store, keys *console.Keys, c
 	s.Server, err = New(served)
 	must(t, err)
 	s.doc = newContract(t, s.openapi)
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: s.Handler()}}
+	server := &httptest.Server{Listener: p.listener, Config: &http.Server{Handler: s.Handler()}}
 	server.Start()
 	var running sync.WaitGroup
 	running.Go(func() {

@@ -41,12 +41,11 @@ func newTwins(t *testing.T, change func(console.Store) console.Store) (first, se
 	front, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	b = &balancer{Listener: front}
-	cloud := &memoryCloud{machines: map[string]console.Machine{}, data: map[string][]byte{}}
-	keys := newKeys(t)
+	cloud, keys := newMemoryCloud(), newKeys(t)
 	start := func(name string, store console.Store) *twin {
 		own, err := net.Listen("tcp", "127.0.0.1:0")
 		must(t, err)
-		s, stop := serve(t, name, store, keys, cloud, "http://"+front.Addr().String(), own)
+		s, stop := serve(t, parts{name: name, store: store, keys: keys, cloud: cloud, url: "http://" + front.Addr().String(), listener: own})
 		return &twin{s, own.Addr().String(), stop}
 	}
 	first, second = start("first", change(shared)), start("second", change(shared))

@@ -26,3 +26,26 @@ type Settings struct {
 	Clouds  []string `json:"clouds"`
 	Cloud   string   `json:"cloud"` // the one that is used where none is asked for
 }
+
+// A Cluster is the consoles that keep one store, and what may be lost of them.
+type Cluster struct {
+	Says      string   `json:"says"`          // in a sentence
+	Tolerates int      `json:"tolerates"`     // how many may be lost at once, and all goes on
+	Why       string   `json:"why,omitempty"` // it is no more than that, and what to do
+	Members   []Member `json:"members"`       // by address; none: this console has the store alone
+	// BackupsAlone is how many backups of instances are on the console alone that was asked.
+	BackupsAlone int `json:"backups_alone"`
+}
+
+// A Member is one of those consoles.
+type Member struct {
+	Address string `json:"address"` // at which the others reach it
+	Self    bool   `json:"self"`    // it is the one that was asked
+	Role    string `json:"role,omitempty"`
+	Leads   bool   `json:"leads"`
+	Answers bool   `json:"answers"`           // within a second
+	Follows string `json:"follows,omitempty"` // whom it takes for the one that leads
+	Behind  int64  `json:"behind"`            // entries of the log that others have and it has not; -1: it did not say
+	Version string `json:"version,omitempty"`
+	URL     string `json:"url,omitempty"`
+}

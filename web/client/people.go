@@ -16,6 +16,11 @@ func (c *Client) Login(ctx context.Context, l api.Login) (api.AddedToken, error)
 // Me is who asks.
 func (c *Client) Me(ctx context.Context) (api.Me, error) { return get[api.Me](ctx, c, "/me", nil) }
 
+// Cluster is who keeps the console's store.
+func (c *Client) Cluster(ctx context.Context) (api.Cluster, error) {
+	return get[api.Cluster](ctx, c, "/cluster", nil)
+}
+
 // RemoveToken ends a token.
 func (c *Client) RemoveToken(ctx context.Context, id string) error {
 	_, err := ask[struct{}](ctx, c, asking{method: http.MethodDelete, path: "/tokens/" + url.PathEscape(id)})
