@@ -204,8 +204,9 @@ func (c *Console) ListArchives(ctx context.Context, s Signature) (wire.VaultList
 	if err != nil {
 		return wire.VaultList{}, err
 	}
-	listed := wire.VaultList{Version: wire.VaultVersion, Archives: []wire.KeptArchive{}}
+	var listed wire.VaultList
 	err = c.store.View(ctx, func(tx Tx) error {
+		listed = wire.VaultList{Version: wire.VaultVersion, Archives: []wire.KeptArchive{}}
 		all, err := list[Archive](tx, Query{Parent: i.ID})
 		for _, a := range all {
 			listed.Archives = append(listed.Archives, keptArchive(a))

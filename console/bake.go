@@ -197,6 +197,7 @@ func (c *Console) Bakes(ctx context.Context, a Actor) (all []Bake, err error) {
 	}
 	const shown = 20
 	err = c.store.View(ctx, func(tx Tx) error {
+		all = nil
 		return each(tx, Query{}, func(b Bake) {
 			if all = append(all, b); len(all) > 2*shown {
 				all = slices.Clone(all[shown:])

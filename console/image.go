@@ -188,8 +188,9 @@ func (c *Console) ForgetImage(ctx context.Context, a Actor, id string) error {
 
 // usedImages are those that a launch under way starts from.
 func (c *Console) usedImages(ctx context.Context) (map[string]bool, error) {
-	used := map[string]bool{}
+	var used map[string]bool
 	err := c.store.View(ctx, func(tx Tx) error {
+		used = map[string]bool{}
 		var waiting []Instance
 		for _, state := range []InstanceState{InstancePlanned, InstanceLaunching} {
 			err := each(tx, Query{State: string(state)}, func(i Instance) {

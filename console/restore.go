@@ -56,13 +56,15 @@ func (c *Console) beginningIn(tx Tx, a Actor, d Deployment, instance, name strin
 		return nil, err
 	}
 	b := &Beginning{Instance: instance, Name: name, Deployment: from.ID, Vault: from.Plan.State.Vault}
-	if from.App != d.App {
+	if b.Vault == wire.VaultConsole {
+		if _, err := get[Archive](tx, b.id()); err != nil {
+			return nil, err
+		}
+	}
+	if from.App != d.App { // last: this may run more than once
 		w.add("restore", fmt.Sprintf("that is a backup of %s, and %s would not know what to do with it", from.App, d.App))
 	}
-	if b.Vault == wire.VaultConsole {
-		_, err = get[Archive](tx, b.id())
-	}
-	return b, err
+	return b, nil
 }
 
 // restoreOf is what an instance is told that its state begins with; nil: nothing. One that

@@ -16,7 +16,8 @@ type Store interface {
 	// have happened all the same: fn has no effect outside the transaction, and what must
 	// happen once carries an id that fn looks for.
 	Update(ctx context.Context, fn func(Tx) error) error
-	// View runs fn once, on a consistent state; writing in it fails with ErrReadOnly.
+	// View runs fn on a consistent state; writing in it fails with ErrReadOnly. fn may run more
+	// than once here as well: it adds to nothing that it did not begin.
 	View(ctx context.Context, fn func(Tx) error) error
 	// Changed is closed at the next commit that this process hears of, and then another
 	// channel is handed out: whoever waits looks at Changes after it.

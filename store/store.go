@@ -114,36 +114,42 @@ func (s *Store) update(ctx context.Context, fn func(*tx) error) error {
 	})
 }
 
-// View implements console.Store. fn runs once.
+// View implements console.Store. What fn returns is returned as it is.
 func (s *Store) View(ctx context.Context, fn func(console.Tx) error) error {
 	leave, err := s.present.enter()
 	if err != nil {
 		return err
 	}
 	defer leave()
-	t, err := s.snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	t.readOnly = true
-	defer t.end()
-	if err := fn(t); err != nil {
-		return err
-	}
-	return t.failed
+	return s.view(ctx, func(t *tx) error { return fn(t) })
+}
+
+func (s *Store) view(ctx context.Context, fn func(*tx) error) error {
+	return s.patiently(ctx, func() (bool, error) {
+		t, err := s.snapshot(ctx)
+		if err != nil {
+			return s.passes(err), err
+		}
+		defer t.end()
+		if err = fn(t); err == nil {
+			err = t.failed
+		}
+		return s.passes(t.failed), err
+	})
 }
 
 // snapshot opens a transaction that sees the state of now, not of its first question.
-func (s *Store) snapshot(ctx context.Context) (t *tx, err error) {
-	return t, s.patiently(ctx, func() (bool, error) {
-		if t, err = s.begin(ctx, s.readers, "BEGIN"); err != nil {
-			return s.passes(err), err
-		}
-		if _, err = t.forgotten(); err != nil {
-			t.end()
-		}
-		return s.passes(err), err
-	})
+func (s *Store) snapshot(ctx context.Context) (*tx, error) {
+	t, err := s.begin(ctx, s.readers, "BEGIN")
+	if err != nil {
+		return nil, err
+	}
+	t.readOnly = true
+	if _, err := t.forgotten(); err != nil {
+		t.end()
+		return nil, err
+	}
+	return t, nil
 }
 
 // passes says whether an error goes away by itself.

@@ -36,12 +36,8 @@ func (s *Store) watch() (stop func()) {
 func (s *Store) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	t, err := s.snapshot(ctx)
-	if err != nil {
-		return
-	}
-	newest, err := t.Newest()
-	t.end()
+	var newest int64
+	err := s.view(ctx, func(t *tx) (err error) { newest, err = t.Newest(); return err })
 	if err == nil && s.isNews(newest) {
 		s.tell(newest)
 	}
