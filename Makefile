@@ -42,7 +42,7 @@ test-arm64: tools-dqlite ## the release for arm64, run here by qemu-user
 
 check: tools-dqlite ## format, vet, staticcheck, golangci-lint (errcheck), the import table
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet ./... && $(GO) vet -tags vm,browser ./...
+	$(GO) vet ./... && $(GO) vet -tags vm,browser,cluster ./...
 	$(WITH_DQLITE) $(GO) vet $(TAGS) ./store/dqlite ./e2e/release
 	$(GO) run $(STATICCHECK) ./...
 	$(WITH_DQLITE) $(GO) run $(STATICCHECK) $(TAGS) ./store/dqlite ./e2e/release
@@ -51,8 +51,14 @@ check: tools-dqlite ## format, vet, staticcheck, golangci-lint (errcheck), the i
 
 # What is asked for by name needs only what it runs on.
 BROWSER = $(findstring rowser,$(T))
-e2e: $(if $(BROWSER),tools-run,tools-vm) $(if $(T),$(if $(BROWSER),tools-browser),tools-browser) ## virtual machines with real cloud-init, and a real browser: make e2e T=regex KEEP=1; T=browser: the browser alone, OUT=DIR for pictures
-	KEEP=$(KEEP) OUT=$(OUT) $(GO) test -tags vm,browser -timeout 60m -count 1 -v -run '(?i)$(or $(T),.)' $(if $(BROWSER),,./e2e ./cloud/vm) $(if $(T),$(if $(BROWSER),./e2e/browser),./e2e/browser)
+CLUSTER = $(filter cluster,$(T))
+E2E := $(GO) test -timeout 60m -count 1 -v
+e2e: $(if $(CLUSTER),tools-test tools-dqlite,$(if $(BROWSER),tools-run,tools-vm) $(if $(T),$(if $(BROWSER),tools-browser),tools-browser)) ## virtual machines with real cloud-init, and a real browser: make e2e T=regex KEEP=1; T=browser: the browser alone, OUT=DIR for pictures; T=cluster: three consoles that lose what machines lose
+ifeq ($(CLUSTER),cluster)
+	$(E2E) -tags cluster ./e2e/cluster
+else
+	KEEP=$(KEEP) OUT=$(OUT) $(E2E) -tags vm,browser -run '(?i)$(or $(T),.)' $(if $(BROWSER),,./e2e ./cloud/vm) $(if $(T),$(if $(BROWSER),./e2e/browser),./e2e/browser)
+endif
 
 bench: tools-test ## time to the first page, to a healthy app, of a poll and of an update
 	$(GO) test -run '^$$' -bench . -benchtime 5x ./e2e/appliance ./datasync

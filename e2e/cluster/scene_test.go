@@ -44,7 +44,7 @@ func newScene(t *testing.T, count int) *scene {
 	s := &scene{T: t, cloud: cloud}
 	env := []string{"AWS_ENDPOINT_URL=http://" + listener.Addr().String(), "AWS_ACCESS_KEY_ID=" + cloud.AccessKey, "AWS_SECRET_ACCESS_KEY=" + cloud.SecretKey}
 	for n := range count {
-		s.consoles = append(s.consoles, newConsole(newMachine(t, n+1, diskSize), env, "--cloud", "ec2", "--ec2-profile", "compat", "--ec2-region", "eucalyptus"))
+		s.consoles = append(s.consoles, newConsole(newMachine(t, n+1, diskSize), env, "--cloud", "ec2", "--ec2-profile", "compat", "--ec2-region", "eucalyptus", "--ec2-type", "m1.small", "--ec2-image", cloud.Image("eucalyptus", "debian-12", "x86_64")))
 	}
 	s.consoles[0].start()
 	s.owner = claim(t, s.consoles[0])
