@@ -112,7 +112,7 @@ func voting(t testing.TB, n *node) {
 		check(t, err)
 		voters := 0
 		for _, m := range members {
-			if m.Role == Voter && m.Answers {
+			if m.Role == console.Voter && m.Answers {
 				voters++
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"popup/console"
 	"popup/store"
 )
 
@@ -45,44 +46,90 @@ func (o Options) validate() error {
 		wrong = errors.New("say in which folder it is kept")
 	}
 	for _, address := range append([]string{o.Address}, o.Join...) {
-		if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" || port == "0" {
-			wrong = errors.Join(wrong, fmt.Errorf("%q is no address of a node: give HOST:PORT, as the others reach it", address))
-		}
+		wrong = errors.Join(wrong, isAddress(address))
 	}
 	if wrong != nil {
-		return fmt.Errorf("open the cluster's store: %w", wrong)
+		return fmt.Errorf("keep a store with others: %w", wrong)
 	}
 	return nil
 }
 
-// A Role is what a node does for the others.
-type Role string
-
-const (
-	Voter   Role = "voter"    // keeps all, and has a say in what is acknowledged
-	StandBy Role = "stand-by" // keeps all, to become a voter
-	Spare   Role = "spare"    // keeps nothing
-)
+func isAddress(address string) error {
+	if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" || port == "0" {
+		return fmt.Errorf("%q is no address of a node: give HOST:PORT, as the others reach it", address)
+	}
+	return nil
+}
 
 // A Member is a node as the one that is asked sees it.
 type Member struct {
-	ID      uint64
-	Address string
-	Role    Role // empty: there is no leader to say
-	Leads   bool
-	// Answers says whether it did within a second, and Follows whom it takes for the leader
-	// then; empty: nobody.
-	Answers bool
-	Follows string
+	console.Member
+	ID uint64
 }
 
 // A Cluster is a store that this process keeps together with others.
 type Cluster struct {
 	*store.Store
-	members func(context.Context) ([]Member, error)
-	serve   func(http.Handler)
-	client  *http.Client
-	log     *slog.Logger
+	engine
+}
+
+// engine is what a node does beside keeping the store.
+type engine interface {
+	console.Cluster
+	// Members lists the nodes, by address, and asks each for its leader. Without a leader
+	// these are the ones that this node heard of last.
+	Members(ctx context.Context) ([]Member, error)
+	// Serve has a handler answer what other members ask this one over HTTP, but what begins
+	// with /cluster/; MemberOf says which member asks. Until then they are told to come
+	// again. It answers until the cluster is closed.
+	Serve(h http.Handler)
+	// Client reaches any member at https://ADDRESS/, over mutual TLS. Nothing in it bounds
+	// how long an answer may take, but one whose member is gone ends in seconds.
+	Client() *http.Client
+	// Admit lets others join from now on. Its error says what keeps this console from
+	// standing beside the others: it is reached at another URL.
+	Admit(ctx context.Context, h Host) error
+	// Left is closed once this console has left the cluster.
+	Left() <-chan struct{}
+
+	enter(ctx context.Context) error
+}
+
+var _ console.Cluster = (*Cluster)(nil)
+
+// A Host is what a console has for others that join.
+type Host struct {
+	// URL is at which browsers and instances reach the consoles, all of them.
+	URL     string
+	Version string // of this popup
+	// Files are what each console needs and the store does not keep, by a name.
+	Files func() (map[string][]byte, error)
+}
+
+// Joining is what a console says that joins others, and what it does with what they give it.
+type Joining struct {
+	Token string // the line that a member printed
+	// URL is at which browsers and instances are to reach it: the same as the others.
+	URL     string
+	Version string // of this popup
+	// Take keeps what a Host's Files gave. It may be called again with the same.
+	Take func(files map[string][]byte) error
+}
+
+// Join gets what a new node needs of the members of a cluster, and makes o.Dir of it, which
+// Grow opens. Where that is of the same cluster already, nothing is left to do. It may be
+// killed and called again, for as long as the token holds. o.Join and o.Identity are left out.
+func Join(ctx context.Context, o Options, j Joining) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	if o.Listen == "" {
+		o.Listen = o.Address
+	}
+	if err := join(ctx, o, j); err != nil {
+		return fmt.Errorf("join a cluster: %w", err)
+	}
+	return nil
 }
 
 // Open opens a node and the store on it. It waits for a leader, and for a new node to be
@@ -103,18 +150,6 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	return open(ctx, o)
 }
-
-// Members lists the nodes, by address. Without a leader these are the ones that this
-// node heard of last.
-func (c *Cluster) Members(ctx context.Context) ([]Member, error) { return c.members(ctx) }
-
-// Serve has a handler answer what other members ask this one over HTTP; MemberOf says
-// which. Until then they are told to come again. It answers until the cluster is closed.
-func (c *Cluster) Serve(h http.Handler) { c.serve(h) }
-
-// Client reaches any member at https://ADDRESS/, over mutual TLS. Nothing in it bounds how
-// long an answer may take, but one whose member is gone ends in seconds.
-func (c *Cluster) Client() *http.Client { return c.client }
 
 // MemberOf is the address of the member that asks: what its certificate says.
 func MemberOf(r *http.Request) string {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -19,25 +20,35 @@ import (
 const (
 	authorityFile = "authority.json" // of the first node: whoever has it may let others in
 	identityFile  = "identity.json"
+	joinedFile    = "joined.json" // the addresses of the members that let this one in
 	keptSuffix    = ".before-cluster"
 )
 
 // Grow opens the first node of a cluster, with an authority of its own, and takes the
 // store of the console that was alone until then into it; that one's folder is kept
-// beside, under another name. It may be killed and called again at any moment. o.Join
-// and o.Identity are left out.
+// beside, under another name. A node that is there already, or that joined, is opened.
+// It may be killed and called again at any moment. o.Join and o.Identity are left out.
 func Grow(ctx context.Context, o Options, alone string) (_ *Cluster, err error) {
 	if !built {
 		return nil, ErrMissing
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	if o.Identity, err = ownIdentity(o.Dir, o.Address); err != nil {
+		return nil, fmt.Errorf("open the cluster's store: %w", err)
+	}
+	if err := readFile(filepath.Join(o.Dir, joinedFile), &o.Join); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open the cluster's store: %w", err)
 	}
 	c, err := Open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.takeIn(ctx, alone); err != nil {
+	if err = c.takeIn(ctx, alone, o.Log); err == nil {
+		err = c.enter(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
@@ -57,27 +68,38 @@ func ownIdentity(dir, address string) (i Identity, err error) {
 
 // kept reads a file, or makes it.
 func kept[T any](path string, into *T, make func() (T, error)) error {
-	text, err := os.ReadFile(path)
-	if err == nil {
-		if err := json.Unmarshal(text, into); err != nil {
-			return fmt.Errorf("read %s: %w", path, err)
-		}
-		return nil
-	}
+	err := readFile(path, into)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if *into, err = make(); err != nil {
 		return err
 	}
-	if text, err = json.Marshal(into); err != nil {
+	return writeFile(path, into)
+}
+
+// readFile reads a file of JSON, and writeFile writes one that is ours alone.
+func readFile(path string, into any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
+}
+
+func writeFile(path string, doc any) error {
+	text, err := json.Marshal(doc)
+	if err != nil {
 		return err
 	}
 	return atomicfile.Write(path, text, 0o600)
 }
 
 // takeIn imports the store in a folder, if there is one, and moves it aside.
-func (c *Cluster) takeIn(ctx context.Context, dir string) (err error) {
+func (c *Cluster) takeIn(ctx context.Context, dir string, log *slog.Logger) (err error) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
@@ -104,7 +126,7 @@ func (c *Cluster) takeIn(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return fmt.Errorf("take %s into the cluster: %w", dir, err)
 	}
-	c.log.Info("took the store into the cluster", "from", dir, "kept", dir+keptSuffix, "rows", rows)
+	log.Info("took the store into the cluster", "from", dir, "kept", dir+keptSuffix, "rows", rows)
 	return nil
 }
 

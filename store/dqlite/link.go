@@ -40,7 +40,12 @@ type link struct {
 	members  *door
 	joins    *door
 	http     *http.Client
+	id       string // of this node's key
 	log      *slog.Logger
+
+	mu      sync.Mutex
+	gone    map[string]bool     // the keys of those that are no members any more
+	passing map[net.Conn]string // who speaks to the engine, and by which key
 
 	ctx   context.Context // ends with close
 	close func()
@@ -59,6 +64,7 @@ func listen(ctx context.Context, o Options) (*link, error) {
 	l := &link{address: o.Address, socket: "@popup-" + rand.Text(), listener: listener, log: o.Log}
 	l.ctx, l.close = context.WithCancel(context.Background())
 	l.server, l.client = serverConfig(pair, pool), clientConfig(pair, pool)
+	l.id, l.passing = keyID(pair.Leaf.PublicKey), map[net.Conn]string{}
 	l.members, l.joins = newDoor(l), newDoor(l)
 	l.http = &http.Client{Transport: &http.Transport{
 		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
@@ -122,6 +128,9 @@ func (l *link) take(conn net.Conn) error {
 	}
 	switch protocol := remote.ConnectionState().NegotiatedProtocol; protocol {
 	case engineProtocol:
+		if l.isGone(remote.ConnectionState()) {
+			return errors.Join(errors.New("it left the cluster, or was removed"), conn.Close())
+		}
 		return l.pass(ctx, remote)
 	case memberProtocol:
 		l.members.take(remote)
@@ -134,8 +143,9 @@ func (l *link) take(conn net.Conn) error {
 }
 
 // pass passes on between who came and the engine until either ends.
-func (l *link) pass(ctx context.Context, remote net.Conn) error {
+func (l *link) pass(ctx context.Context, remote *tls.Conn) error {
 	defer remote.Close() //nolint:errcheck // it is over
+	defer l.note(remote)()
 	local, err := (&net.Dialer{}).DialContext(ctx, "unix", l.socket)
 	if err != nil {
 		return err

@@ -82,10 +82,10 @@ func isAt(address string, state tls.ConnectionState) error {
 
 // A door is where the link hands over what speaks HTTP.
 type door struct {
-	conns   chan net.Conn
-	link    *link
-	server  *http.Server
-	handler atomic.Pointer[http.Handler]
+	answering
+	conns  chan net.Conn
+	link   *link
+	server *http.Server
 }
 
 func newDoor(l *link) *door {
@@ -99,11 +99,22 @@ func newDoor(l *link) *door {
 	return d
 }
 
-func (d *door) serve(h http.Handler) { d.handler.Store(&h) }
-
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.TLS = r.Context().Value(greeting{}).(*tls.ConnectionState)
-	if h := d.handler.Load(); h != nil {
+	if d.link.isGone(*r.TLS) {
+		http.Error(w, errGone.Error(), http.StatusGone)
+		return
+	}
+	d.answering.ServeHTTP(w, r)
+}
+
+// answering passes on what is asked, once there is somebody to answer.
+type answering struct{ handler atomic.Pointer[http.Handler] }
+
+func (a *answering) serve(h http.Handler) { a.handler.Store(&h) }
+
+func (a *answering) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h := a.handler.Load(); h != nil {
 		(*h).ServeHTTP(w, r)
 		return
 	}
@@ -152,4 +163,34 @@ func (d *door) end() error {
 		return d.server.Close()
 	}
 	return nil
+}
+
+// bar lets the members with some keys in no more, and hangs up on them.
+func (l *link) bar(keys map[string]bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gone = keys
+	for conn, key := range l.passing {
+		if keys[key] {
+			conn.Close() //nolint:errcheck // it is over
+		}
+	}
+}
+
+func (l *link) isGone(state tls.ConnectionState) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(state.PeerCertificates) > 0 && l.gone[keyID(state.PeerCertificates[0].PublicKey)]
+}
+
+// note has a member's connection be known, until it is called back.
+func (l *link) note(conn *tls.Conn) (forget func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.passing[conn] = keyID(conn.ConnectionState().PeerCertificates[0].PublicKey)
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.passing, conn)
+	}
 }

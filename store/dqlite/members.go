@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/canonical/go-dqlite/v3/client"
+
+	"popup/console"
 )
 
 // askTime bounds what is asked of one node.
@@ -55,19 +57,19 @@ func (n *node) known(ctx context.Context) ([]Member, error) {
 	if err == nil {
 		var members []Member
 		for _, info := range nodes {
-			members = append(members, Member{ID: info.ID, Address: info.Address, Role: roles[info.Role], Leads: info.Address == leader})
+			members = append(members, Member{ID: info.ID, Member: console.Member{Address: info.Address, Self: info.Address == n.link.address, Role: roles[info.Role], Leads: info.Address == leader, Behind: -1}})
 		}
 		return members, nil
 	}
 	nodes, err = n.nodes().Get(ctx)
 	var members []Member
 	for _, info := range nodes {
-		members = append(members, Member{ID: info.ID, Address: info.Address})
+		members = append(members, Member{ID: info.ID, Member: console.Member{Address: info.Address, Self: info.Address == n.link.address, Behind: -1}})
 	}
 	return members, err
 }
 
-var roles = map[client.NodeRole]Role{client.Voter: Voter, client.StandBy: StandBy, client.Spare: Spare}
+var roles = map[client.NodeRole]console.MemberRole{client.Voter: console.Voter, client.StandBy: console.StandBy, client.Spare: console.Spare}
 
 // leaderOf asks a node whom it takes for the leader; empty: nobody.
 func (n *node) leaderOf(ctx context.Context, address string) (string, error) {

@@ -56,18 +56,35 @@ func open(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the cluster's store: %w", err)
 	}
-	s, err := n.store(ctx, databaseName, n.Close)
+	r := run(n, o.Log)
+	s, err := n.store(ctx, databaseName, r.Close)
 	if err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
-	return &Cluster{s, n.members, n.link.members.serve, n.link.http, o.Log}, nil
+	r.begin(s)
+	return &Cluster{s, r}, nil
 }
 
+// start starts a node, and waits until it is let in.
 func start(ctx context.Context, o Options) (*node, error) {
+	n, err := begin(ctx, o)
+	if errors.Is(err, errJoined) {
+		if err := os.Remove(filepath.Join(o.Dir, joinFile)); err != nil {
+			return nil, err
+		}
+		return begin(ctx, o)
+	}
+	return n, err
+}
+
+func begin(ctx context.Context, o Options) (*node, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	if err := sweep(o.Dir); err != nil {
+		return nil, err
+	}
+	if err := mend(o.Dir); err != nil {
 		return nil, err
 	}
 	if err := isLeftOut(ctx, o.Dir, o.Address, o.Identity); err != nil {
@@ -90,8 +107,8 @@ func start(ctx context.Context, o Options) (*node, error) {
 	looking, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.all.Go(func() { n.lookOut(looking) })
-	if err := engine.Ready(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("no leader let this node in: look whether most of the nodes run and reach each other, and whether its certificate is of their cluster: %w", err), n.Close())
+	if err := n.isLetIn(ctx); err != nil {
+		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
 }

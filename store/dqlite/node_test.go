@@ -66,7 +66,7 @@ func TestThreeAreOne(t *testing.T) {
 			if m.Leads {
 				leads++
 			}
-			if m.Role != Voter || !m.Answers || m.Follows != nodes[0].link.address || m.Leads != (m.Address == m.Follows) {
+			if m.Role != console.Voter || !m.Answers || m.Follows != nodes[0].link.address || m.Leads != (m.Address == m.Follows) {
 				t.Errorf("node %d sees the member %+v", i, m)
 			}
 		}

@@ -62,7 +62,7 @@ func (m *member) hasHeard(t *testing.T) {
 		check(t, err)
 		voters = 0
 		for _, each := range nodes {
-			if roles[each.Role] == Voter {
+			if roles[each.Role] == console.Voter {
 				voters++
 			}
 		}

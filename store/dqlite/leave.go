@@ -1,0 +1,162 @@
+//go:build dqlite
+
+package dqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"popup/console"
+)
+
+// leaveTime bounds what it takes to leave, or to remove another one.
+const leaveTime = 30 * time.Second
+
+// Remove implements console.Cluster. It may be cut short anywhere and called again.
+func (r *running) Remove(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, leaveTime)
+	defer cancel()
+	members, err := r.Members(ctx)
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", address, err)
+	}
+	i := slices.IndexFunc(members, func(m Member) bool { return m.Address == address })
+	if i < 0 {
+		return fmt.Errorf("remove %s: there is no such console in the cluster; there are %s", address, addresses(members))
+	}
+	switch m := members[i]; {
+	case m.Self:
+		return fmt.Errorf("remove %s: that is this console: run popup console cluster leave", address)
+	case m.Answers:
+		return fmt.Errorf("remove %s: it answers: run popup console cluster leave on its machine, or stop it first", address)
+	}
+	if err := goesOn(members, address); err != nil {
+		return fmt.Errorf("remove %s: %w", address, err)
+	}
+	// First it is let in no more, then it is forgotten: the other way round, it might be
+	// neither in nor out.
+	if err := r.depart(ctx, address, "remove from cluster", "removed the console at "+address+", which did not answer"); err != nil {
+		return fmt.Errorf("remove %s: %w", address, err)
+	}
+	if err := r.remove(ctx, members[i].ID); err != nil {
+		return fmt.Errorf("remove %s: %w", address, err)
+	}
+	return nil
+}
+
+// Leave implements console.Cluster.
+func (r *running) Leave(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, leaveTime)
+	defer cancel()
+	members, err := r.Members(ctx)
+	if err != nil {
+		return fmt.Errorf("leave the cluster: %w", err)
+	}
+	if len(members) == 1 {
+		return errors.New("leave the cluster: this is its only console, and has all there is; to go on without a cluster, make a backup, and restore it into another folder")
+	}
+	if err := goesOn(members, r.node.link.address); err != nil {
+		return fmt.Errorf("leave the cluster: %w", err)
+	}
+	if err := r.node.app.Handover(ctx); err != nil {
+		return fmt.Errorf("leave the cluster: hand over to another console: %w", err)
+	}
+	if err := r.remove(ctx, r.node.app.ID()); err != nil {
+		return fmt.Errorf("leave the cluster: %w", err)
+	}
+	// It is out. That its certificate still opens the link for a moment more is all that an
+	// error costs here.
+	if err := r.depart(ctx, r.node.link.address, "leave cluster", "left the cluster, with the console at "+r.node.link.address); err != nil {
+		r.log.Warn("write down that this console left the cluster", "err", err)
+	}
+	r.once.Do(func() { close(r.left) })
+	return nil
+}
+
+// goesOn says in a sentence where those that answer could not go on without a member.
+func goesOn(members []Member, without string) error {
+	voters, there := 0, 0
+	var silent []string
+	for _, m := range members {
+		if m.Address == without {
+			continue
+		}
+		if !m.Answers {
+			silent = append(silent, m.Address)
+		}
+		if m.Role == console.Voter {
+			voters++
+			if m.Answers {
+				there++
+			}
+		}
+	}
+	if voters > 0 && there <= voters/2 {
+		return fmt.Errorf("without it the others could not go on: %s does not answer; start that one first", strings.Join(silent, " and "))
+	}
+	if voters == 0 && len(silent) == len(members)-1 {
+		return fmt.Errorf("no other console answers that could go on: start %s first", strings.Join(silent, " or "))
+	}
+	return nil
+}
+
+func addresses(members []Member) string {
+	var all []string
+	for _, m := range members {
+		all = append(all, m.Address)
+	}
+	return strings.Join(all, ", ")
+}
+
+// depart writes down that whoever is at an address is a member no more.
+func (r *running) depart(ctx context.Context, address, action, detail string) error {
+	return r.store.Update(ctx, func(tx console.Tx) error {
+		return errors.Join(leave(tx, address, ""), note(tx, action, detail))
+	})
+}
+
+// remove has the leader forget a node. One that is forgotten already is fine.
+func (r *running) remove(ctx context.Context, id uint64) error {
+	for {
+		err := r.tryRemove(ctx, id)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(askTime / 2): // another one may have to begin to lead
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+func (r *running) tryRemove(ctx context.Context, id uint64) error {
+	c, err := r.node.app.FindLeader(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close() //nolint:errcheck // it was only asked
+	nodes, err := c.Cluster(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if n.ID == id {
+			return c.Remove(ctx, id)
+		}
+	}
+	return nil
+}
+
+// leftSuffix begins what the folder of a node is called that left.
+const leftSuffix = ".left-"
+
+// setAside keeps the folder of a node that left under another name.
+func setAside(dir string) error {
+	return os.Rename(dir, dir+leftSuffix+time.Now().UTC().Format("20060102-150405"))
+}
