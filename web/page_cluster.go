@@ -18,6 +18,7 @@ import (
 type clusterCard struct {
 	Says    string // how many consoles, and what may be lost
 	Why     string // why no more may be lost, and what to do; empty: all is well
+	Act     bool   // somebody has to
 	Alone   bool   // there are no others
 	Members []memberRow
 	Backups string // those that this console alone has; empty: none
@@ -41,7 +42,7 @@ func clusterOf(state console.ClusterState, backupsAlone int) clusterCard {
 		count = consoleCounts[n]
 	}
 	tolerates, _, _ := strings.Cut(state.String(), ":")
-	card := clusterCard{Says: count + ": " + tolerates + ".", Why: spoken(state.Why)}
+	card := clusterCard{Says: count + ": " + tolerates + ".", Why: spoken(state.Why), Act: mustAct(state)}
 	for _, m := range state.Members {
 		card.Members = append(card.Members, memberOf(m))
 	}
