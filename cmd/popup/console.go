@@ -79,7 +79,7 @@ stop (Ctrl-C, or TERM) it answers what is asked right now, for at most 10 s.`,
 	f.cluster.add(flags)
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	cmd.AddCommand(newConsoleBackupCommand(&f.dataDir), newConsoleRestoreCommand(&f.dataDir),
-		newConsoleRecoverCommand(&f.dataDir), newConsoleClaimCommand(&f.dataDir), newConsolePolicyCommand())
+		newConsoleRecoverCommand(&f.dataDir), newConsoleRecoverClusterCommand(&f.dataDir), newConsoleClaimCommand(&f.dataDir), newConsolePolicyCommand())
 	return cmd
 }
 

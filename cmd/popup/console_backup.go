@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"popup/internal/atomicfile"
+	"popup/store/dqlite"
 	"popup/store/sqlite"
 	"popup/web"
 )
@@ -20,7 +21,10 @@ func newConsoleBackupCommand(dataDir *string) *cobra.Command {
 		Short: "write a backup of all the console knows, while it runs or not",
 		Long: `backup writes all the console knows into one file: events, deployments, instances, people
 and the audit log. Secrets in it stay sealed: keep DATA/secrets.key as well, somewhere else.
-The archives of instances are files in DATA/vault, and are not in it.`,
+The archives of instances are files in DATA/vault, and are not in it.
+
+Of several consoles any one that runs gives all they know. One that is stopped gives what it
+has on its disk: the others may know more by then.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return backupConsole(cmd, *dataDir, out) },
 	}
@@ -56,6 +60,13 @@ func (f consoleFolder) backup(ctx context.Context, to io.Writer) error {
 	if err := web.DialControl(f.dir).Backup(ctx, to); !errors.Is(err, web.ErrNotRunning) {
 		return err
 	}
+	if f.isClustered() {
+		err := dqlite.BackupStopped(ctx, f.cluster(), to)
+		if errors.Is(err, dqlite.ErrMissing) {
+			return usageError{err}
+		}
+		return err
+	}
 	store, err := sqlite.Open(ctx, f.store())
 	if err != nil {
 		return err
@@ -85,6 +96,9 @@ func restoreConsole(cmd *cobra.Command, dataDir, name string) (err error) {
 		return usageError{fmt.Errorf("read the backup: %w", err)}
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
+	if at.isClustered() {
+		return usageError{fmt.Errorf("%s is there already: move it away, or choose another folder with --data-dir", at.cluster())}
+	}
 	if err := at.make(); err != nil {
 		return err
 	}
