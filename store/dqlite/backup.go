@@ -28,7 +28,7 @@ func sweep(dir string) error {
 // console alone would have written: what is restored is a store of sqlite's.
 func (n *node) backup(name string) func(context.Context, io.Writer) error {
 	return func(ctx context.Context, to io.Writer) (err error) {
-		c, err := n.app.FindLeader(ctx)
+		c, err := n.leader(ctx)
 		if err != nil {
 			return errors.Join(ctx.Err(), err)
 		}

@@ -127,7 +127,7 @@ func (n *node) isListed(ctx context.Context) (bool, error) {
 func (n *node) listed(ctx context.Context) ([]client.NodeInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	c, err := n.app.FindLeader(ctx)
+	c, err := n.leader(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,7 @@ func lead(t *testing.T, n *node, others []*process) *process {
 			if i < 0 || !n.leads(ctx) {
 				continue
 			}
-			c, err := n.app.FindLeader(ctx)
+			c, err := n.leader(ctx)
 			check(t, err)
 			c.Transfer(ctx, m.ID) // the next look tells
 			c.Close()
@@ -141,6 +141,10 @@ func isLost(t *testing.T, lose func(*testing.T, *process) (back func())) {
 		w.begin()
 		back := lose(t, p)
 		<-time.After(away)
+		members, err := n.members(t.Context())
+		if i := slices.IndexFunc(members, func(m Member) bool { return m.Leads }); i < 0 || members[i].Address == p.o.Address {
+			t.Errorf("without %s, which led, the members are %+v, %v", p.o.Address, members, err)
+		}
 		back()
 		voting(t, n)
 		gap := w.end()

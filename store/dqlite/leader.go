@@ -54,6 +54,23 @@ func (n *node) seek(ctx context.Context) (address string, err error) {
 	}
 }
 
+// leader reaches the node that leads, and waits for one as long as ctx does. Who called
+// it closes the client, whose questions end with their contexts alone.
+func (n *node) leader(ctx context.Context) (*client.Client, error) {
+	for {
+		address, err := n.seek(ctx)
+		if err == nil {
+			var c *client.Client
+			if c, err = client.New(ctx, address, client.WithDialFunc(n.link.dial)); err == nil {
+				return c, nil
+			}
+		}
+		if ctx.Err() != nil {
+			return nil, errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
 // waitsToLead asks a node until it leads, or ctx ends.
 func (n *node) waitsToLead(ctx context.Context, address string) bool {
 	a := asker{node: n, address: address}

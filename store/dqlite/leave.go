@@ -136,7 +136,7 @@ func (r *running) remove(ctx context.Context, id uint64) error {
 }
 
 func (r *running) tryRemove(ctx context.Context, id uint64) error {
-	c, err := r.node.app.FindLeader(ctx)
+	c, err := r.node.leader(ctx)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (n *node) known(ctx context.Context) ([]Member, error) {
 	defer cancel()
 	var leader string
 	nodes, err := func() ([]client.NodeInfo, error) {
-		c, err := n.app.FindLeader(asked)
+		c, err := n.leader(asked)
 		if err != nil {
 			return nil, err
 		}
