@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,7 +29,8 @@ const (
 // A console is popup console on a machine.
 type console struct {
 	*machine
-	args   []string // besides what says where it is
+	at     atomic.Value // the address of its machine, to who asks meanwhile
+	args   []string     // besides what says where it is
 	env    []string
 	log    *testutil.Buffer
 	claim  string // link
@@ -38,9 +40,10 @@ type console struct {
 
 func newConsole(m *machine, env []string, args ...string) *console {
 	c := &console{machine: m, args: args, env: env, log: &testutil.Buffer{}, end: func(syscall.Signal) {}}
+	c.at.Store(m.ip)
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", m.ip+browsers)
+			return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", c.at.Load().(string)+browsers)
 		},
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // it has one of its own, and nobody else is on this network
 	}
@@ -48,8 +51,8 @@ func newConsole(m *machine, env []string, args ...string) *console {
 	m.t.Cleanup(func() {
 		c.end(syscall.SIGKILL)
 		transport.CloseIdleConnections()
-		if m.t.Failed() {
-			m.t.Logf("%s said:\n%s", m.name, tail(c.log.String()))
+		if c.t.Failed() {
+			c.t.Logf("%s said:\n%s", c.name, tail(c.log.String()))
 		}
 	})
 	return c
@@ -57,6 +60,13 @@ func newConsole(m *machine, env []string, args ...string) *console {
 
 // tail is the end of a log.
 func tail(text string) string { return text[max(0, len(text)-6000):] }
+
+// move gives the console another machine, with nothing on it.
+func (c *console) move(m *machine) {
+	c.machine = m
+	c.at.Store(m.ip)
+	c.client.CloseIdleConnections()
+}
 
 func (c *console) dir() string { return filepath.Join(c.disk, "data") }
 
@@ -94,13 +104,17 @@ func (c *console) begin(join ...string) (listening <-chan struct{}, ended <-chan
 // start starts the console, and waits until it answers.
 func (c *console) start(join ...string) {
 	c.t.Helper()
-	is, over := c.begin(join...)
+	must(c.t, c.await(c.begin(join...)))
+}
+
+func (c *console) await(is, over <-chan struct{}) error {
 	select {
 	case <-is:
+		return nil
 	case <-over:
-		c.t.Fatalf("%s ended:\n%s", c.name, tail(c.log.String()))
+		return fmt.Errorf("%s ended:\n%s", c.name, tail(c.log.String()))
 	case <-time.After(2 * time.Minute):
-		c.t.Fatalf("%s does not answer:\n%s", c.name, tail(c.log.String()))
+		return fmt.Errorf("%s does not answer:\n%s", c.name, tail(c.log.String()))
 	}
 }
 

@@ -4,8 +4,10 @@ package cluster
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +28,7 @@ type scene struct {
 	launches  *launches
 	fleet     *fleet
 	streams   []*stream
+	gaps      map[string][]time.Duration
 	stop      func() // using them
 }
 
@@ -41,7 +44,7 @@ func newScene(t *testing.T, count int) *scene {
 	serving.Go(func() { _ = server.Serve(listener) }) // it ends with Close
 	t.Cleanup(func() { _ = server.Close(); serving.Wait() })
 
-	s := &scene{T: t, cloud: cloud}
+	s := &scene{T: t, cloud: cloud, gaps: map[string][]time.Duration{}}
 	env := []string{"AWS_ENDPOINT_URL=http://" + listener.Addr().String(), "AWS_ACCESS_KEY_ID=" + cloud.AccessKey, "AWS_SECRET_ACCESS_KEY=" + cloud.SecretKey}
 	for n := range count {
 		s.consoles = append(s.consoles, newConsole(newMachine(t, n+1, diskSize), env, "--cloud", "ec2", "--ec2-profile", "compat", "--ec2-region", "eucalyptus", "--ec2-type", "m1.small", "--ec2-image", cloud.Image("eucalyptus", "debian-12", "x86_64")))
@@ -49,7 +52,7 @@ func newScene(t *testing.T, count int) *scene {
 	s.consoles[0].start()
 	s.owner = claim(t, s.consoles[0])
 	for _, c := range s.consoles[1:] {
-		s.join(c)
+		s.join(c, s.consoles[0])
 	}
 	s.use()
 	return s
@@ -130,5 +133,9 @@ func (s *scene) judge() {
 	acknowledged, unknown := s.registers.counts()
 	sent, tried := s.fleet.counts()
 	s.Logf("writes: %d acknowledged, %d without an answer; reports: %d answered, %d sent again; lost: none", acknowledged, unknown, sent, tried)
-	s.Logf("refusals: %v", s.registers.said)
+	for _, what := range slices.Sorted(maps.Keys(s.gaps)) {
+		gaps := slices.Sorted(slices.Values(s.gaps[what]))
+		s.Logf("%s: %d times, no write for p50 %v, max %v: %v", what, len(gaps), gaps[len(gaps)/2], gaps[len(gaps)-1], s.gaps[what])
+	}
+	s.Logf("other answers: %v", s.registers.said)
 }
