@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +30,8 @@ func TestVMVolume(t *testing.T) {
 	event, first := d.launch(console.AppRequest{App: "guestbook", Volume: true}, time.Now().Add(2*time.Hour), vmBoot)
 	sign(t, first.Address, "Ada Lovelace")
 
-	next := d.replace(first.ID)
+	replaced, err := d.Replace(t.Context(), first.ID, false)
+	noError(t, err)
 	var second api.Instance
 	eventually(t, 2*vmBoot, "takes its place", func() error {
 		all, err := d.Instances(t.Context(), client.InstanceQuery{})
@@ -40,19 +39,19 @@ func TestVMVolume(t *testing.T) {
 			return err
 		}
 		for _, i := range all.Instances {
-			if i.ID == next {
+			if i.ID == replaced.Instance {
 				second = i
 			}
 		}
 		if second.State != "live" {
-			return fmt.Errorf("%s is %s: %s", next, second.State, second.Failure)
+			return fmt.Errorf("%s is %s: %s", replaced.Instance, second.State, second.Failure)
 		}
 		return nil
 	})
 	page(t, second.Address, "Ada Lovelace", time.Minute)
 	sign(t, second.Address, "Grace Hopper")
 
-	_, err := d.EndEvent(t.Context(), event, "fair")
+	_, err = d.EndEvent(t.Context(), event, "fair")
 	noError(t, err)
 	receipt := d.provenGone(event, first.ID, second.ID)
 	if len(receipt.Things) == 0 || receipt.Instances[1].Archive == nil {
@@ -61,24 +60,6 @@ func TestVMVolume(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(d.dir, "vm/.volumes/*")); err != nil || len(left) > 0 {
 		t.Errorf("of volumes is left %q, %v", left, err)
 	}
-}
-
-// replace has another machine take the place of an instance's.
-func (d *desk) replace(instance string) (next string) {
-	d.t.Helper()
-	r, err := http.NewRequestWithContext(d.t.Context(), http.MethodPost, d.url+"/api/v1/instances/"+instance+"/replace", strings.NewReader("{}"))
-	noError(d.t, err)
-	r.Header.Set("Authorization", "Bearer "+d.token)
-	r.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	var taken api.Replaced
-	if err := errors.Join(json.NewDecoder(resp.Body).Decode(&taken), resp.Body.Close()); err != nil || resp.StatusCode != http.StatusAccepted {
-		d.t.Fatalf("to replace %s is answered %s, %v", instance, resp.Status, err)
-	}
-	return taken.Instance
 }
 
 var guestToken = regexp.MustCompile(`name="token" value="([^"]+)"`)

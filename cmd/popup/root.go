@@ -67,7 +67,7 @@ func newRootCommand() *cobra.Command {
 		newInitCommand(fetchRepository), newCheckCommand(fetchRepository),
 		newUserdataCommand(), newSeedCommand(), newPublishCommand(), newConsoleCommand(),
 		newLoginCommand(), newAppsCommand(), newEventsCommand(), newLaunchCommand(), newLsCommand(), newLogsCommand(),
-		newExtendCommand(), newEndCommand(), newArchiveCommand(), newBakeCommand(),
+		newExtendCommand(), newReplaceCommand(), newEndCommand(), newArchiveCommand(), newBakeCommand(),
 	)
 	checkArgs(root)
 	return root

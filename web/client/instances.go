@@ -55,6 +55,12 @@ func (c *Client) Order(ctx context.Context, id string, order api.NewOrder) (api.
 	return ask[api.Order](ctx, c, asking{method: http.MethodPost, path: instance(id) + "/commands", body: order})
 }
 
+// Replace has another machine take the place of an instance's, and returns which instance
+// that is. snapshot keeps the disks of the old one.
+func (c *Client) Replace(ctx context.Context, id string, snapshot bool) (api.Replaced, error) {
+	return ask[api.Replaced](ctx, c, asking{method: http.MethodPost, path: instance(id) + "/replace", body: api.Replace{Snapshot: snapshot}})
+}
+
 // Orders are those that an instance was given, and what became of them.
 func (c *Client) Orders(ctx context.Context, id string) (api.Orders, error) {
 	return get[api.Orders](ctx, c, instance(id)+"/orders", nil)
