@@ -56,6 +56,7 @@ func control(c *console.Console) http.Handler {
 	mux.HandleFunc("POST /recover", link(func(r *http.Request) (string, error) {
 		return c.RecoveryLink(r.Context(), r.URL.Query().Get("name"))
 	}))
+	controlCluster(mux, c)
 	return mux
 }
 
@@ -126,20 +127,28 @@ func (l *Local) RecoveryLink(ctx context.Context, name string) (string, error) {
 	return l.link(ctx, "/recover?"+url.Values{"name": {name}}.Encode())
 }
 
-func (l *Local) link(ctx context.Context, path string) (link string, err error) {
-	resp, err := l.do(ctx, http.MethodPost, path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, resp.Body.Close()) }()
+func (l *Local) link(ctx context.Context, path string) (string, error) {
 	var answer controlLink
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return "", fmt.Errorf("read the console's answer: %w", err)
+	if err := l.ask(ctx, http.MethodPost, path, &answer); err != nil {
+		return "", err
 	}
 	if answer.Error != "" {
 		return "", errors.New(answer.Error)
 	}
 	return answer.Link, nil
+}
+
+// ask reads an answer of JSON.
+func (l *Local) ask(ctx context.Context, method, path string, answer any) error {
+	resp, err := l.do(ctx, method, path)
+	if err != nil {
+		return err
+	}
+	err = json.NewDecoder(resp.Body).Decode(answer)
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return fmt.Errorf("read the console's answer: %w", err)
+	}
+	return nil
 }
 
 func (l *Local) do(ctx context.Context, method, path string) (*http.Response, error) {

@@ -44,6 +44,15 @@ type ListenOptions struct {
 	Log               *slog.Logger // nil: nothing is logged
 }
 
+// KnownURL is at which browsers and instances reach the console, where that is said; else
+// empty.
+func (o ListenOptions) KnownURL() string {
+	if o.URL == "" && len(o.Domains) > 0 {
+		return "https://" + o.Domains[0]
+	}
+	return o.URL
+}
+
 // A Listening is where the console answers.
 type Listening struct {
 	net.Listener        // of TLS, where there is any

@@ -90,11 +90,16 @@ func (s *Server) getCluster(c *gin.Context) (api.Cluster, error) {
 	if err != nil {
 		return api.Cluster{}, err
 	}
-	return api.Cluster{Says: state.String(), Tolerates: state.Tolerates, Why: state.Why, BackupsAlone: s.console.BackupsAlone(),
+	return ClusterOf(state, s.console.BackupsAlone()), nil
+}
+
+// ClusterOf is a state as the API says it.
+func ClusterOf(state console.ClusterState, backupsAlone int) api.Cluster {
+	return api.Cluster{Says: state.String(), Tolerates: state.Tolerates, Why: state.Why, BackupsAlone: backupsAlone,
 		Members: each(state.Members, func(m console.Member) api.Member {
 			return api.Member{Address: m.Address, Self: m.Self, Role: string(m.Role), Leads: m.Leads, Answers: m.Answers, Follows: m.Follows,
 				Behind: m.Behind, Version: m.Version, URL: m.URL}
-		})}, nil
+		})}
 }
 
 const (

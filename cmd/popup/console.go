@@ -79,7 +79,8 @@ stop (Ctrl-C, or TERM) it answers what is asked right now, for at most 10 s.`,
 	f.cluster.add(flags)
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	cmd.AddCommand(newConsoleBackupCommand(&f.dataDir), newConsoleRestoreCommand(&f.dataDir),
-		newConsoleRecoverCommand(&f.dataDir), newConsoleRecoverClusterCommand(&f.dataDir), newConsoleClaimCommand(&f.dataDir), newConsolePolicyCommand())
+		newConsoleRecoverCommand(&f.dataDir), newConsoleRecoverClusterCommand(&f.dataDir), newConsoleClaimCommand(&f.dataDir), newConsolePolicyCommand(),
+		newConsoleClusterCommand(&f.dataDir), newConsoleClusterTokenCommand(&f.dataDir))
 	return cmd
 }
 
@@ -111,6 +112,10 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 			return usageError{fmt.Errorf("--oidc: %w", err)}
 		}
 	}
+	if err := f.cluster.check(at, f.clouds.names); err != nil {
+		return usageError{err}
+	}
+	f.cluster.url = f.listen.KnownURL()
 	kept, err := at.open(ctx, f.cluster, log)
 	if err != nil {
 		return err
@@ -140,11 +145,15 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 	defer func() { err = errors.Join(err, apps.Close()) }()
 	binary := binaryAt(listening.URL, sum)
 	binary.AnyCertificate = listening.Pin != "" // it is the console's own
-	c, err := console.New(ctx, console.Options{
-		Store: kept.store, Keys: kept.keys, Archives: kept.archives, State: state, Catalogue: apps, Guard: strangers,
+	options := console.Options{
+		Store: kept.store, Name: kept.address, Keys: kept.keys, Archives: kept.archives, State: state, Catalogue: apps, Guard: strangers,
 		Clouds: sky.clouds, Cloud: f.clouds.names[0], Reach: sky.reach,
 		URL: listening.URL, Pin: listening.Pin, Version: version, Log: log, Binary: binary, KeepImages: f.keepImages,
-	})
+	}
+	if kept.others != nil {
+		options.Cluster = kept.others
+	}
+	c, err := console.New(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -152,9 +161,12 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 		log.Error("check the key file", "err", err)
 	}
 	server, err := web.New(web.Options{Console: c, Catalogue: apps, URL: listening.URL, Pin: listening.Pin, Version: version,
-		Clouds: slices.Sorted(maps.Keys(sky.clouds)), Cloud: f.clouds.names[0], Binaries: map[string]string{sum: self}, Provider: f.provider(listening.URL, c, kept.keys), Log: log})
+		Clouds: slices.Sorted(maps.Keys(sky.clouds)), Cloud: f.clouds.names[0], Binaries: map[string]string{sum: self}, Elsewhere: kept.elsewhere(), Provider: f.provider(listening.URL, c, kept.keys), Log: log})
 	if err != nil {
 		return usageError{err}
+	}
+	if err := at.admit(ctx, kept, listening.URL, map[string]string{sum: self}, log); err != nil {
+		return err
 	}
 	control, err := web.ListenControl(at.dir)
 	if err != nil {
@@ -167,6 +179,9 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 		c.Run,
 		apps.Run,
 		func(ctx context.Context) error { return web.ServeControl(ctx, control, c) },
+	}
+	if kept.others != nil {
+		running = append(running, kept.untilLeft)
 	}
 	for _, l := range append(sky.guests, listening) {
 		running = append(running, func(ctx context.Context) error { return server.Serve(ctx, l) })

@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 
 	"popup/console"
+	"popup/console/peers"
 	"popup/internal/archive"
+	"popup/store/dqlite"
 )
 
 // A consoleFolder is where a console keeps everything; docs/ARCHITECTURE.md draws it.
@@ -52,8 +54,11 @@ func findConsole(dataDir string) (consoleFolder, error) {
 // consoleKept is what is open of a console's folder.
 type consoleKept struct {
 	store    console.Store
+	others   *dqlite.Cluster // with which it is kept; nil: none
+	address  string          // at which they reach this one; empty: there are none
 	keys     *console.Keys
 	archives *console.Archives
+	peers    *peers.Client // nil: none
 }
 
 func (k consoleKept) Close() error { return k.store.Close() }
@@ -77,6 +82,10 @@ func (f consoleFolder) open(ctx context.Context, cluster clusterFlags, log *slog
 	if err := f.make(); err != nil {
 		return consoleKept{}, err
 	}
+	address, err := f.enterCluster(ctx, cluster, log)
+	if err != nil {
+		return consoleKept{}, err
+	}
 	keys, err := console.OpenKeys(f.secrets())
 	if err != nil {
 		return consoleKept{}, err
@@ -85,11 +94,18 @@ func (f consoleFolder) open(ctx context.Context, cluster clusterFlags, log *slog
 	if err != nil {
 		return consoleKept{}, err
 	}
-	store, err := f.openStore(ctx, cluster, log)
+	store, others, err := f.openStore(ctx, address, log)
 	if err != nil {
 		return consoleKept{}, err
 	}
-	return consoleKept{store, keys, console.NewArchives(console.ArchivesOptions{Vault: vault, Free: func() (int64, error) { return archive.FreeSpace(f.vault()) }})}, nil
+	kept := consoleKept{store: store, others: others, address: address, keys: keys}
+	options := console.ArchivesOptions{Vault: vault, Free: func() (int64, error) { return archive.FreeSpace(f.vault()) }, Log: log}
+	if others != nil {
+		kept.peers = peers.New(others.Client(), peers.Others(others))
+		options.Peers = kept.peers
+	}
+	kept.archives = console.NewArchives(options)
+	return kept, nil
 }
 
 // exists says in a sentence that there is no console yet.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -42,16 +41,13 @@ that it printed when it was started. Once somebody owns the console there is non
 
 // printLink prints a link that the running console makes.
 func printLink(cmd *cobra.Command, dataDir, word string, ask func(context.Context, *web.Local) (string, error)) error {
-	at, err := findConsole(dataDir)
-	if err != nil {
-		return usageError{err}
-	}
-	link, err := ask(cmd.Context(), web.DialControl(at.dir))
-	if errors.Is(err, web.ErrNotRunning) {
-		return usageError{fmt.Errorf("no console runs on %s; start it with popup console, or give its folder with --data-dir", at.dir)}
-	}
+	local, err := runningConsole(dataDir)
 	if err != nil {
 		return err
+	}
+	link, err := ask(cmd.Context(), local)
+	if err != nil {
+		return notRunning(dataDir, err)
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), word, link)
 	return err

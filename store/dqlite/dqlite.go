@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"popup/console"
@@ -105,6 +106,12 @@ type Host struct {
 	// Files are what each console needs and the store does not keep, by a name.
 	Files func() (map[string][]byte, error)
 }
+
+// tokenPrefix begins what lets a console join.
+const tokenPrefix = "popup-cluster-"
+
+// IsToken says whether a line is meant to be a token, and not the name of a file.
+func IsToken(line string) bool { return strings.HasPrefix(line, tokenPrefix) }
 
 // Joining is what a console says that joins others, and what it does with what they give it.
 type Joining struct {

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"path/filepath"
 	"time"
 )
 
@@ -105,4 +106,22 @@ func newKey() (key *ecdsa.PrivateKey, keyPEM []byte, err error) {
 		return nil, nil, err
 	}
 	return key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
+// AddressOf is at which address the node in a folder is known to the others. Its error is
+// fs.ErrNotExist where there is none yet.
+func AddressOf(dir string) (string, error) {
+	var i Identity
+	if err := readFile(filepath.Join(dir, identityFile), &i); err != nil {
+		return "", err
+	}
+	block, _ := pem.Decode(i.Certificate)
+	if block == nil {
+		return "", fmt.Errorf("read %s: it holds no certificate", filepath.Join(dir, identityFile))
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", filepath.Join(dir, identityFile), err)
+	}
+	return cert.Subject.CommonName, nil
 }

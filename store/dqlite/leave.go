@@ -78,29 +78,36 @@ func (r *running) Leave(ctx context.Context) error {
 	return nil
 }
 
-// goesOn says in a sentence where those that answer could not go on without a member.
+// goesOn says in a sentence where those that answer cannot let a member go, or could not
+// go on without it.
 func goesOn(members []Member, without string) error {
-	voters, there := 0, 0
+	var voters, there, left, leftThere int
 	var silent []string
 	for _, m := range members {
+		if !m.Answers && m.Address != without {
+			silent = append(silent, m.Address)
+		}
+		if m.Role != console.Voter {
+			continue
+		}
+		voters++
+		if m.Answers {
+			there++
+		}
 		if m.Address == without {
 			continue
 		}
-		if !m.Answers {
-			silent = append(silent, m.Address)
-		}
-		if m.Role == console.Voter {
-			voters++
-			if m.Answers {
-				there++
-			}
+		left++
+		if m.Answers {
+			leftThere++
 		}
 	}
-	if voters > 0 && there <= voters/2 {
-		return fmt.Errorf("without it the others could not go on: %s does not answer; start that one first", strings.Join(silent, " and "))
-	}
-	if voters == 0 && len(silent) == len(members)-1 {
-		return fmt.Errorf("no other console answers that could go on: start %s first", strings.Join(silent, " or "))
+	switch {
+	case there <= voters/2:
+		return errors.New("most of the consoles that have a say do not answer, and nothing can be written: start them again; " +
+			"where they are lost for good, stop this one, and have it go on alone with popup console recover-cluster")
+	case left > 0 && leftThere <= left/2 || left == 0 && len(silent) == len(members)-1:
+		return fmt.Errorf("without it the others could not go on: %s does not answer; start that one first, or remove it where it is lost", strings.Join(silent, " and "))
 	}
 	return nil
 }

@@ -19,10 +19,7 @@ type token struct {
 	Secret    []byte   `json:"secret"`
 }
 
-const (
-	tokenPrefix = "popup-cluster-"
-	secretBytes = 20
-)
+const secretBytes = 20
 
 func (t token) String() string {
 	text, err := json.Marshal(t)
