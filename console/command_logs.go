@@ -8,9 +8,20 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"popup/internal/wire"
 )
+
+// LogPeers are the other consoles, as far as instances sent them logs.
+type LogPeers interface {
+	// SentLog is what Console.SentLog is on the first one that has it; ErrNotFound where none
+	// of those that answer does.
+	SentLog(ctx context.Context, instance, command string) ([]byte, error)
+}
+
+// peerTime bounds how long the other consoles are asked for a log.
+const peerTime = 5 * time.Second
 
 // Bounds of logs that instances sent. They are kept in memory, and gone with the
 // console: whoever wants one asks for a new one.
@@ -46,7 +57,14 @@ func (c *Console) TakeLogs(ctx context.Context, command string, body []byte, s S
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(i.Commands, func(o Order) bool { return o.ID == command && o.Verb == wire.VerbLogs }) {
+	asked := func(o Order) bool { return o.ID == command && o.Verb == wire.VerbLogs }
+	if !slices.ContainsFunc(i.Commands, asked) { // it may have been asked for at another console, a moment ago
+		if err := c.fleet.catchUp(ctx); err != nil {
+			return err
+		}
+		i, _ = c.fleet.instance(i.ID)
+	}
+	if !slices.ContainsFunc(i.Commands, asked) {
 		return &InputError{[]FieldError{{"command", "no such log was asked for"}}}
 	}
 	if _, err := unzip(body); err != nil {
@@ -59,18 +77,38 @@ func (c *Console) TakeLogs(ctx context.Context, command string, body []byte, s S
 // Logs is what an instance sent for a logs command, as text that may hold anything;
 // ErrNotFound until it came, and when a newer one took its place.
 func (c *Console) Logs(ctx context.Context, a Actor, instance, command string) ([]byte, error) {
-	err := c.store.View(ctx, func(tx Tx) error {
-		_, _, err := c.instanceFor(tx, a, Help, instance)
+	var i Instance
+	err := c.store.View(ctx, func(tx Tx) (err error) {
+		i, _, err = c.instanceFor(tx, a, Help, instance)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	body := c.fleet.logs.find(instance, command)
-	if body == nil {
-		return nil, ErrNotFound
+	body, err := c.SentLog(instance, command)
+	if err != nil && c.opts.LogPeers != nil && i.answers(command) {
+		ctx, cancel := context.WithTimeout(ctx, peerTime)
+		defer cancel()
+		body, err = c.opts.LogPeers.SentLog(ctx, instance, command)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return unzip(body)
+}
+
+// SentLog is what an instance sent to this very console for a logs command, compressed with
+// gzip, for another console that shows it; ErrNotFound where it did not.
+func (c *Console) SentLog(instance, command string) ([]byte, error) {
+	if body := c.fleet.logs.find(instance, command); body != nil {
+		return body, nil
+	}
+	return nil, ErrNotFound
+}
+
+// answers says whether an instance said what became of a command.
+func (i *Instance) answers(command string) bool {
+	return slices.ContainsFunc(i.Commands, func(o Order) bool { return o.ID == command && o.Result != nil })
 }
 
 // keep takes a log in the place of the one before, and lets go of the oldest.

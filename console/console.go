@@ -35,6 +35,7 @@ type Options struct {
 	Guard     *guard.Dialer // what connects to addresses that strangers gave; nil: to the open internet alone
 	Archives  *Archives     // the vault; nil: no backup is kept here
 	State     StateVault    // where instances keep backups instead; zero: here
+	LogPeers  LogPeers      // nil: what this console was not sent is nowhere
 	// PurgeAfter is how long archives are kept once an event is archived; 0: 30 days.
 	PurgeAfter time.Duration
 	// KeepImages is how long an image that was baked is kept; 0: 30 days.
@@ -90,6 +91,9 @@ func New(ctx context.Context, opts Options) (*Console, error) {
 	if opts.Name != "" {
 		c.skew = &skew{own: opts.Now, log: opts.Log}
 		c.now = c.skew.now
+		if opts.Archives != nil {
+			opts.Archives.opts.Now = c.now
+		}
 	}
 	fleet, err := newFleet(ctx, c)
 	if err != nil {

@@ -60,14 +60,19 @@ const (
 func (f *fleet) run(ctx context.Context) error {
 	heard := time.NewTicker(heardEvery)
 	defer heard.Stop()
+	away := false
 	for {
 		changed := f.c.store.Changed()
 		var again <-chan time.Time
-		if err := f.catchUp(ctx); err != nil && ctx.Err() == nil {
-			f.c.log.Error("follow the store", "err", err)
+		err := f.catchUp(ctx)
+		if err != nil && ctx.Err() == nil {
+			if !away { // it is asked again every second
+				f.c.log.Error("follow the store", "err", err)
+			}
 			again = time.After(readAgain)
 			f.deaf()
 		}
+		away = err != nil
 		select {
 		case <-changed:
 		case <-again:

@@ -63,12 +63,12 @@ type mate struct {
 func newCluster(t *testing.T, skews map[string]time.Duration) map[string]*mate {
 	t.Helper()
 	base := newConsole(t)
-	all := map[string]*mate{}
+	all, began := map[string]*mate{}, time.Now()
 	for name, skew := range skews {
 		opts := base.opts
 		g := &valve{Store: base.store}
 		opts.Store, opts.Name = g, name
-		opts.Now = func() time.Time { return time.Now().Add(skew) }
+		opts.Now = func() time.Time { return aDay.Add(time.Since(began) + skew) }
 		opts.Log = slog.New(slog.NewTextHandler(t.Output(), nil)).With("console", name)
 		c, err := New(t.Context(), opts)
 		if err != nil {

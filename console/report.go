@@ -27,6 +27,11 @@ func (c *Console) Report(ctx context.Context, body []byte, s Signature) (wire.An
 	if err != nil {
 		return wire.Answer{}, err
 	}
+	if !i.gave(r.Results) { // another console may have, a moment ago
+		if err := c.fleet.catchUp(ctx); err != nil {
+			return wire.Answer{}, err
+		}
+	}
 	if c.fleet.listen(i.ID, r) {
 		if err := c.keep(ctx, &news{instance: i.ID, report: r, at: c.now()}); err != nil {
 			return wire.Answer{}, err
@@ -66,6 +71,13 @@ func (f *fleet) listen(id string, r wire.Report) (news bool) {
 	m.history.add(now, r)
 	f.unwritten++
 	return isNews != m.news || m.resulted(r) || m.lags(r)
+}
+
+// gave says whether all results are of commands that are known.
+func (i *Instance) gave(results []wire.Result) bool {
+	return !slices.ContainsFunc(results, func(result wire.Result) bool {
+		return !slices.ContainsFunc(i.Commands, func(o Order) bool { return o.ID == result.ID })
+	})
 }
 
 // resulted says whether a result in r is one that is waited for.

@@ -1,9 +1,14 @@
 package console
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"popup/internal/wire"
 )
 
 // Two are two consoles on one store, whose clocks are ten minutes apart. Their loops do not
@@ -145,5 +150,105 @@ func TestConsoleThatLeft(t *testing.T) {
 	after := w.behind.again(t).fleet.members[m.id]
 	if after.seq != before.seq || after.heard.Sub(before.heard).Abs() > 2*apart {
 		t.Errorf("report %d, heard %s, is known after a new start as %d, %s", before.seq, before.heard, after.seq, after.heard)
+	}
+}
+
+// peerLogs are the logs of another console.
+type peerLogs struct {
+	*Console
+	asked int
+}
+
+func (p *peerLogs) SentLog(_ context.Context, instance, command string) ([]byte, error) {
+	p.asked++
+	return p.Console.SentLog(instance, command)
+}
+
+// TestLogsOfAnother: a log is asked for at one console, sent to another that has not heard of
+// it yet, and read at the first, which asks for it once it was sent.
+func TestLogsOfAnother(t *testing.T) {
+	w := newTwo(t)
+	peer := &peerLogs{Console: w.behind.Console}
+	w.ahead.opts.LogPeers = peer
+	_, machines := party(t, w.ahead, "fair", "otto", 1)
+	m := machines[0].live(t)
+	m.c = w.behind
+	m.mustSay(t)
+	o := order(t, w.ahead, m.id, wire.Command{Verb: wire.VerbLogs})
+	if err := m.sendLogs(t, o.ID, zipped(t, "it began\n")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.ahead.Logs(t.Context(), anOwner, m.id, o.ID); !errors.Is(err, ErrNotFound) || peer.asked != 0 {
+		t.Errorf("before it says so: %v, asked %d times", err, peer.asked)
+	}
+	m.report.Results = []wire.Result{{ID: o.ID}}
+	m.mustSay(t)
+	if text, err := w.ahead.Logs(t.Context(), anOwner, m.id, o.ID); err != nil || string(text) != "it began\n" {
+		t.Errorf("the log is %q, %v", text, err)
+	}
+	if _, err := w.ahead.Logs(t.Context(), aViewer, m.id, o.ID); !errors.Is(err, ErrForbidden) || peer.asked != 1 {
+		t.Errorf("by a viewer: %v, asked %d times", err, peer.asked)
+	}
+}
+
+// TestResultAtAnother: what became of a command is told to a console that has not heard of
+// the command yet.
+func TestResultAtAnother(t *testing.T) {
+	w := newTwo(t)
+	_, machines := party(t, w.ahead, "fair", "otto", 1)
+	m := machines[0].live(t)
+	m.c = w.behind
+	m.mustSay(t)
+	o := order(t, w.ahead, m.id, wire.Command{Verb: wire.VerbSync})
+	m.report.Results = []wire.Result{{ID: o.ID, OK: true}}
+	m.mustSay(t)
+	i := stored[Instance](t, w.ahead, m.id)
+	if len(i.Commands) != 1 || i.Commands[0].Result == nil {
+		t.Errorf("the command was answered, and is %+v", i.Commands)
+	}
+}
+
+// TestFollowAtAnother: who followed one console goes on at another after the last it was told,
+// and is told the same.
+func TestFollowAtAnother(t *testing.T) {
+	w := newTwo(t)
+	w.ahead.following(t)
+	fair, machines := party(t, w.ahead, "fair", "otto", 3)
+	start, err := w.ahead.Newest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range machines {
+		m.live(t)
+	}
+	first := w.ahead.follow(t, anOrganiser, fair.ID, start)
+	var told []Notice
+	for range 3 {
+		told = append(told, first.next(t))
+	}
+	first.stop()
+	// The other one knows of nothing yet, and follows only from now on.
+	second := w.behind.follow(t, anOrganiser, fair.ID, told[len(told)-1].Seq)
+	told = append(told, second.next(t))
+	w.behind.following(t)
+	w.ahead.write(t, func(tx Tx) error {
+		i, err := get[Instance](tx, machines[0].id)
+		i.Failure = "the last"
+		return errors.Join(err, put(tx, i))
+	})
+	last := w.ahead.newest(t)
+	for told[len(told)-1].Seq < last {
+		told = append(told, second.next(t))
+	}
+	all := w.ahead.follow(t, anOrganiser, fair.ID, start)
+	for k, n := range told {
+		if want := all.next(t); n != want {
+			t.Fatalf("notice %d is %+v, want %+v", k, n, want)
+		}
+	}
+	// A number that no store gave out, as after a restore of it, is not followed.
+	err = w.behind.Follow(t.Context(), anOrganiser, fair.ID, last+1, func(n Notice) error { return fmt.Errorf("told %+v", n) })
+	if !errors.Is(err, ErrForgotten) {
+		t.Error(err)
 	}
 }
