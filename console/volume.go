@@ -32,6 +32,16 @@ func (c *Console) wantVolume(d *Deployment, w *wrong) {
 	}
 }
 
+// KeepsVolumes says whether one of the clouds can have state on a volume.
+func (c *Console) KeepsVolumes() bool {
+	for _, cloud := range c.opts.Clouds {
+		if _, keeps := cloud.(VolumeKeeper); keeps {
+			return true
+		}
+	}
+	return false
+}
+
 // volumeSize is that of a volume which is yet to be made; 0: there is to be none.
 func (d Deployment) volumeSize() int64 {
 	if d.Volume == nil || d.Volume.ID != "" {

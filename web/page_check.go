@@ -65,6 +65,12 @@ func (s *Server) checkOf(p console.Preview, now time.Time) checkPage {
 			from := linkSource(*d.Plan.Data)
 			app.Content = &from
 		}
+		if d.Restore != nil {
+			app.Settings = append(app.Settings, fact{Label: "Begins with", Value: "the backup " + d.Restore.Name + " of " + d.Restore.Instance})
+		}
+		if d.Volume != nil {
+			app.Settings = append(app.Settings, fact{Label: "Keeps", Value: "what visitors write on a volume"})
+		}
 		for _, name := range slices.Sorted(maps.Keys(d.Settings)) {
 			app.Settings = append(app.Settings, fact{Label: settingLabel(d.App, name), Value: d.Settings[name]})
 		}

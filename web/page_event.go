@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -32,6 +33,7 @@ type eventPageData struct {
 	Archives    []archiveLine
 	// ArchivesPath is all of them as one file; empty where there is none.
 	ArchivesPath  string
+	launches      map[string]url.Values // of the app of each instance, where that is of the catalogue
 	ReceiptPath   string
 	Manage        bool // its dates, its links, freezing it
 	End, Time     field
@@ -72,6 +74,7 @@ type instanceLine struct {
 // An archiveLine is a backup that can be fetched.
 type archiveLine struct {
 	Title, Size, Files, Path string
+	LaunchPath               string // begins a launch with it; empty: it cannot
 	Taken                    *moment
 	Final                    bool
 }
@@ -186,6 +189,7 @@ func (s *Server) fillEvent(c *gin.Context, a console.Actor, e console.Event, pag
 	for _, d := range deployments {
 		page.Deployments = append(page.Deployments, s.deploymentCard(d, instances.Instances))
 	}
+	page.launches = launchesOf(a, deployments, instances.Instances)
 	if manages(a, e) && !e.State.Over() {
 		page.AddPath = "/apps?" + url.Values{"event": {e.Name}}.Encode()
 	}
@@ -202,6 +206,18 @@ func (s *Server) fillEvent(c *gin.Context, a console.Actor, e console.Event, pag
 		}
 	}
 	return nil
+}
+
+// launchesOf are what launches the app of an instance again, where somebody may.
+func launchesOf(a console.Actor, deployments []console.Deployment, instances []console.InstanceView) map[string]url.Values {
+	launches := map[string]url.Values{}
+	for _, i := range instances {
+		n := slices.IndexFunc(deployments, func(d console.Deployment) bool { return d.ID == i.Deployment })
+		if n >= 0 && deployments[n].Repository == "" && mayLaunch(a) {
+			launches[i.ID] = url.Values{"app": {string(deployments[n].App)}}
+		}
+	}
+	return launches
 }
 
 // fillManaged looks up what only who manages an event sees.
@@ -238,8 +254,13 @@ func (p eventPageData) archiveLines(e console.Event, archives []console.Archive)
 		}
 	}
 	for _, a := range archives {
-		lines = append(lines, archiveLine{Title: cmp.Or(titles[instancePath(a.Instance)], a.Instance), Size: size(a.Size), Files: counted(int64(a.Files), "file", "files"),
-			Taken: at(a.Taken, now(), zoneOf(e.Zone)), Final: a.Final, Path: archivePath(a)})
+		line := archiveLine{Title: cmp.Or(titles[instancePath(a.Instance)], a.Instance), Size: size(a.Size), Files: counted(int64(a.Files), "file", "files"),
+			Taken: at(a.Taken, now(), zoneOf(e.Zone)), Final: a.Final, Path: archivePath(a)}
+		if launch := p.launches[a.Instance]; launch != nil {
+			launch.Set("restore", a.Instance+"/"+a.Name)
+			line.LaunchPath = "/launch?" + launch.Encode()
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }

@@ -236,9 +236,10 @@ func TestPeopleByForms(t *testing.T) {
 func TestReadLaunch(t *testing.T) {
 	given := url.Values{"event.title": {"Fair"}, "event.end": {"2026-05-31"}, "event.time": {"18:00"}, "apps[3].app": {"notice"}, "apps[3].domains": {"a.example, b.example"},
 		"apps[1].repository": {"https://example.org/x"}, "apps[1].commit": {"c"}, "apps[1].count": {"many"}, "apps[1].settings.TITLE": {"Ours"},
-		"apps[1].settings.bad name": {"x"}, "apps[100].app": {"no"}, "apps[2].title": {"of nothing"}, "other": {"x"}}
+		"apps[1].settings.bad name": {"x"}, "apps[100].app": {"no"}, "apps[1].restore": {"fair-1/final.tar.zst"}, "apps[1].volume": {"true"}, "apps[3].volume": {"maybe"}, "apps[2].title": {"of nothing"}, "other": {"x"}}
 	r := readLaunch(given)
 	if r.Event.End != "2026-05-31T18:00" || len(r.Apps) != 2 || r.Apps[0].Repository != "https://example.org/x" || r.Apps[0].Count != -1 ||
+		r.Apps[0].Restore != "fair-1/final.tar.zst" || !r.Apps[0].Volume || r.Apps[1].Volume ||
 		fmt.Sprint(r.Apps[0].Settings) != "map[TITLE:Ours]" || fmt.Sprint(r.Apps[1].Domains) != "[a.example b.example]" {
 		t.Fatalf("read %+v", r)
 	}

@@ -67,6 +67,9 @@ func (s *Server) pageLaunch(c *gin.Context) {
 	if repository := c.Query("repository"); repository != "" {
 		r.Apps = append(r.Apps, console.AppRequest{Repository: repository, Commit: c.Query("commit")})
 	}
+	if len(r.Apps) == 1 {
+		r.Apps[0].Restore = c.Query("restore")
+	}
 	if r.Event.ID == "" {
 		r.Event.Zone = "UTC"
 		r.Event.End = now().UTC().AddDate(0, 0, 7).Format(time.DateOnly)
@@ -218,10 +221,28 @@ func (s *Server) chosen(i int, r console.AppRequest, m apps.Manifest) chosenApp 
 		field{Name: under + "service", Label: "Other code", Value: r.Service, Hint: "Your fork’s address, URL#BRANCH. Empty: what the manifest says.", Optional: true, Plain: true},
 		field{Name: under + "data", Label: "Other data", Value: r.Data, Hint: "The address of your own. Empty: what the manifest says.", Optional: true, Plain: true},
 		field{Name: under + "domains", Label: "Domains", Value: strings.Join(r.Domains, " "), Hint: "Names that lead to it, like fair.example.org.", Optional: true, Plain: true})
-	if m.State == nil {
+	if m.State != nil {
+		app.Fields = append(app.Fields, s.stateFields(under, r)...)
+		app.Open = r.Restore != ""
+	} else {
 		app.Fields = append(app.Fields, field{Name: under + "count", Label: "Machines", Type: "number", Value: count, Hint: "Empty: one.", Optional: true})
 	}
 	return app
+}
+
+// stateFields are of an app that keeps what visitors write.
+func (s *Server) stateFields(under string, r console.AppRequest) []field {
+	fields := []field{{Name: under + "restore", Label: "Begin with a backup", Value: r.Restore, Optional: true, Plain: true,
+		Hint: "INSTANCE/NAME of one of the same app; the page of its event leads here with it. Empty: with nothing."}}
+	if s.volumes {
+		volume := ""
+		if r.Volume {
+			volume = "true"
+		}
+		fields = append(fields, field{Name: under + "volume", Label: "Keep what visitors write on a volume", Type: "checkbox", Value: volume,
+			Hint: "A disk of its own, which outlives the machine: where that fails, another one goes on with it."})
+	}
+	return fields
 }
 
 var appLabel = regexp.MustCompile(`^apps\[(\d+)\]\.?`)

@@ -18,7 +18,7 @@ import (
 const mostForms = 20
 
 var (
-	appsField    = regexp.MustCompile(`^apps\[(\d{1,2})\]\.(app|repository|commit|title|count|service|data|domains)$`)
+	appsField    = regexp.MustCompile(`^apps\[(\d{1,2})\]\.(app|repository|commit|title|count|service|data|domains|restore|volume)$`)
 	settingField = regexp.MustCompile(`^apps\[(\d{1,2})\]\.settings\.([A-Za-z_][A-Za-z0-9_]{0,99})$`)
 )
 
@@ -76,6 +76,10 @@ func setApp(a *console.AppRequest, name, value string) {
 		a.Service = value
 	case "data":
 		a.Data = value
+	case "restore":
+		a.Restore = value
+	case "volume":
+		a.Volume = value == "true"
 	case "domains":
 		a.Domains = strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' || r == '\r' })
 	case "count":
@@ -101,12 +105,15 @@ func hiddenLaunch(r console.LaunchRequest, key string) []hidden {
 		add("event."+f.Name, f.Value)
 	}
 	for i, a := range r.Apps {
-		count := ""
+		count, volume := "", ""
+		if a.Volume {
+			volume = "true"
+		}
 		if a.Count != 0 {
 			count = strconv.Itoa(a.Count)
 		}
 		for _, f := range []hidden{{"app", string(a.App)}, {"repository", a.Repository}, {"commit", a.Commit}, {"title", a.Title}, {"count", count},
-			{"service", a.Service}, {"data", a.Data}, {"domains", strings.Join(a.Domains, " ")}} {
+			{"service", a.Service}, {"data", a.Data}, {"domains", strings.Join(a.Domains, " ")}, {"restore", a.Restore}, {"volume", volume}} {
 			add(fmt.Sprintf("apps[%d].%s", i, f.Name), f.Value)
 		}
 		for _, name := range slices.Sorted(maps.Keys(a.Settings)) {

@@ -80,7 +80,7 @@ func sampleEventPage(e console.Event, instances []console.InstanceView, title, a
 	}
 	page.Deployments[0].More = &pathText{"/instances", "and 38 more"}
 	page.AddPath, page.Manage, page.Zones = "/apps?event=spring-fair", true, zones
-	page.Archives = []archiveLine{{Title: title, Size: size(81234567), Files: "412 files", Path: "/a", Taken: at(noon.Add(-time.Hour), noon, time.UTC), Final: true}}
+	page.Archives = []archiveLine{{Title: title, Size: size(81234567), Files: "412 files", Path: "/a", LaunchPath: "/launch?app=guestbook", Taken: at(noon.Add(-time.Hour), noon, time.UTC), Final: true}}
 	page.Links = []linkLine{{title, "/l", at(e.Created, noon, time.UTC)}}
 	page.NewLink = field{Name: "title", In: "link", Label: "Who is it for?"}
 	page.moneyFields(e, new(title))
@@ -110,7 +110,7 @@ func launchSamples(title, address string) []sample {
 	proposal := proposalPage{Address: field{Name: "repository", Label: "Address of the repository", Type: "url", Value: address}}
 	proposal.propose(catalogue.Proposal{Loaded: app.Loaded, Repository: address, Commit: commit, Original: &catalogue.Original{App: app, Why: "id", Fields: []catalogue.FieldChange{
 		{Field: "scripts.postdeploy", New: "curl " + title, Concern: catalogue.ConcernScript}, {Field: "name", Old: "Guestbook", New: title}}}})
-	s := &Server{opts: Options{URL: "https://popup.example.org"}, catalogue: &catalogue.Catalogue{}}
+	s := &Server{opts: Options{URL: "https://popup.example.org"}, catalogue: &catalogue.Catalogue{}, volumes: true}
 	launch := launchPage{Charges: true, Key: "k", Zones: zones, Choices: []choice{{"guestbook", title}, {"notice", "Notice board"}}, Apps: []chosenApp{s.chosen(0, console.AppRequest{App: "guestbook", Settings: map[string]string{"TITLE": title}}, m), s.chosen(1, console.AppRequest{Repository: address, Commit: commit}, m)}}
 	launch.eventFields(console.EventRequest{Title: title, End: "2026-05-31", Zone: "Europe/Zurich"})
 	launch.cloudField([]string{"local", "manual"}, "local")

@@ -49,6 +49,7 @@ type Server struct {
 	console   *console.Console
 	catalogue *catalogue.Catalogue
 	log       *slog.Logger
+	volumes   bool // a cloud keeps some
 	secure    bool // browsers reach it by https
 	origins   *http.CrossOriginProtection
 	routes    []route
@@ -84,6 +85,7 @@ func New(opts Options) (*Server, error) {
 	if s.openapi, err = document(s.routes, opts.Version); err != nil {
 		return nil, fmt.Errorf("write the document of the API: %w", err)
 	}
+	s.volumes = opts.Console.KeepsVolumes()
 	s.leaving, s.leave = context.WithCancel(context.Background())
 	s.handler = s.build()
 	return s, nil
