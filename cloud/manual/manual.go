@@ -1,8 +1,7 @@
 // Package manual is a cloud whose machines a person starts and turns off: it keeps the
 // user-data that one is to be started with, and what the person said. It knows nothing
-// of the machines themselves; what they report is the console's affair.
-//
-//	DIR/machine-INSTANCE.json   its user-data, and how far it is
+// of the machines themselves; what they report is the console's affair. What it keeps is in
+// the console's store, so that each of several consoles knows it.
 package manual
 
 import (
@@ -10,46 +9,28 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
-	"sync"
 	"time"
 
 	"popup/console"
-	"popup/internal/atomicfile"
 	"popup/internal/wire"
 )
 
-// A Cloud keeps what is to be pasted in a folder. It implements console.Cloud and
+// kind is of machines that a person starts.
+const kind console.Kind = "manual-machine"
+
+// A Cloud keeps what is to be pasted in a store. It implements console.Cloud and
 // console.ByHand.
-type Cloud struct {
-	dir string
-	mu  sync.Mutex // one change at a time
-}
+type Cloud struct{ store console.Store }
 
 var (
 	_ console.Cloud  = (*Cloud)(nil)
 	_ console.ByHand = (*Cloud)(nil)
 )
 
-// Open opens the cloud in a folder, which is made. One console has a folder.
-func Open(dir string) (*Cloud, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, fmt.Errorf("find folder of machines: %w", err)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make folder of machines: %w", err)
-	}
-	if err := atomicfile.Sweep(dir); err != nil {
-		return nil, fmt.Errorf("sweep folder of machines: %w", err)
-	}
-	return &Cloud{dir: dir}, nil
-}
+// New makes the cloud on a store, which somebody else closes.
+func New(store console.Store) *Cloud { return &Cloud{store} }
 
-// A kept is a machine in its file.
+// A kept is a machine in its record.
 type kept struct {
 	Instance string    `json:"instance"`
 	UserData []byte    `json:"user_data"`
@@ -70,36 +51,29 @@ func (k kept) machine() console.Machine {
 	return m
 }
 
-// The names of machines' files begin with something that no unfinished file begins with.
-const (
-	prefix = "machine-"
-	suffix = ".json"
-)
-
-func (c *Cloud) path(instance string) string { return filepath.Join(c.dir, prefix+instance+suffix) }
-
-// read returns fs.ErrNotExist for what was never launched, and for what names nothing.
-func (c *Cloud) read(ctx context.Context, instance string) (k kept, err error) {
-	if err := ctx.Err(); err != nil {
-		return k, err
-	}
+// read returns console.ErrNotFound for what was never launched, and for what names nothing.
+func read(tx console.Tx, instance string) (k kept, err error) {
 	if wire.CheckInstance(instance) != nil {
-		return k, fs.ErrNotExist
+		return k, console.ErrNotFound
 	}
-	text, err := os.ReadFile(c.path(instance))
+	r, err := tx.Get(kind, instance)
 	if err != nil {
 		return k, err
 	}
-	if err := json.Unmarshal(text, &k); err != nil || k.Instance != instance {
-		return k, fmt.Errorf("read machine of %s: %s is not what was written there; put it back from a backup, or remove it once the machine is turned off", instance, c.path(instance))
-	}
-	return k, nil
+	return k, decode(r, &k)
 }
 
-func (c *Cloud) write(k kept) error {
+func decode(r console.Record, k *kept) error {
+	if err := json.Unmarshal(r.Doc, k); err != nil || k.Instance != r.ID {
+		return fmt.Errorf("read machine of %s: what the store keeps of it is not what was written there; restore a backup", r.ID)
+	}
+	return nil
+}
+
+func write(tx console.Tx, k kept) error {
 	text, err := json.Marshal(k)
 	if err == nil {
-		err = atomicfile.Write(c.path(k.Instance), text, 0o600)
+		err = tx.Put(console.Record{Kind: kind, ID: k.Instance, Doc: text})
 	}
 	if err != nil {
 		return fmt.Errorf("write machine of %s: %w", k.Instance, err)
@@ -111,42 +85,47 @@ func (c *Cloud) write(k kept) error {
 func (c *Cloud) Check(ctx context.Context, _ console.Launch) error { return ctx.Err() }
 
 // Launch implements console.Cloud.
-func (c *Cloud) Launch(ctx context.Context, l console.Launch) (console.Machine, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *Cloud) Launch(ctx context.Context, l console.Launch) (m console.Machine, err error) {
 	if err := wire.CheckInstance(l.Instance); err != nil {
-		return console.Machine{}, &console.RefusedError{Reason: err.Error()}
+		return m, &console.RefusedError{Reason: err.Error()}
 	}
-	k, err := c.read(ctx, l.Instance)
-	if errors.Is(err, fs.ErrNotExist) {
-		k = kept{Instance: l.Instance, UserData: l.UserData, Launched: time.Now().UTC()}
-		err = c.write(k)
-	}
+	now := time.Now().UTC()
+	err = c.store.Update(ctx, func(tx console.Tx) error {
+		k, err := read(tx, l.Instance)
+		if errors.Is(err, console.ErrNotFound) {
+			k = kept{Instance: l.Instance, UserData: l.UserData, Launched: now}
+			err = write(tx, k)
+		}
+		m = k.machine()
+		return err
+	})
 	if err != nil {
 		return console.Machine{}, err
 	}
-	return k.machine(), nil
+	return m, nil
 }
 
 // Machines implements console.Cloud.
 func (c *Cloud) Machines(ctx context.Context) (all []console.Machine, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	entries, err := os.ReadDir(c.dir)
-	if err = errors.Join(ctx.Err(), err); err != nil {
+	err = c.store.View(ctx, func(tx console.Tx) error {
+		all = nil
+		for q := (console.Query{Kind: kind}); ; {
+			page, err := tx.List(q)
+			if err != nil || len(page) == 0 {
+				return err
+			}
+			for _, r := range page {
+				var k kept
+				if err := decode(r, &k); err != nil {
+					return err
+				}
+				all = append(all, k.machine())
+			}
+			q.After = &page[len(page)-1]
+		}
+	})
+	if err != nil {
 		return nil, fmt.Errorf("list machines: %w", err)
-	}
-	for _, e := range entries {
-		instance, ours := strings.CutSuffix(e.Name(), suffix)
-		instance, named := strings.CutPrefix(instance, prefix)
-		if !ours || !named {
-			continue
-		}
-		k, err := c.read(ctx, instance)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, k.machine())
 	}
 	return all, nil
 }
@@ -154,25 +133,26 @@ func (c *Cloud) Machines(ctx context.Context) (all []console.Machine, err error)
 // Terminate implements console.Cloud. A machine that somebody may have started is gone
 // once somebody said so.
 func (c *Cloud) Terminate(ctx context.Context, instance string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	k, err := c.read(ctx, instance)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case k.Off.IsZero() && !k.Pasted.IsZero():
-		return errors.New("only a person can turn it off: do so, and say on its page that it is turned off")
-	}
-	return errors.Join(os.Remove(c.path(instance)), atomicfile.SyncDir(c.dir))
+	return c.store.Update(ctx, func(tx console.Tx) error {
+		k, err := read(tx, instance)
+		switch {
+		case errors.Is(err, console.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case k.Off.IsZero() && !k.Pasted.IsZero():
+			return errors.New("only a person can turn it off: do so, and say on its page that it is turned off")
+		}
+		return tx.Delete(kind, instance)
+	})
 }
 
 // Paste implements console.ByHand. From then on a machine may run.
 func (c *Cloud) Paste(ctx context.Context, instance string) ([]byte, error) {
+	now := time.Now().UTC()
 	k, err := c.change(ctx, instance, func(k *kept) {
 		if k.Pasted.IsZero() {
-			k.Pasted = time.Now().UTC()
+			k.Pasted = now
 		}
 	})
 	return k.UserData, err
@@ -180,9 +160,10 @@ func (c *Cloud) Paste(ctx context.Context, instance string) ([]byte, error) {
 
 // Confirm implements console.ByHand.
 func (c *Cloud) Confirm(ctx context.Context, instance string) error {
+	now := time.Now().UTC()
 	_, err := c.change(ctx, instance, func(k *kept) {
 		if k.Off.IsZero() {
-			k.Off = time.Now().UTC()
+			k.Off = now
 		}
 	})
 	if errors.Is(err, console.ErrNotFound) {
@@ -192,16 +173,16 @@ func (c *Cloud) Confirm(ctx context.Context, instance string) error {
 }
 
 // change has fn change a machine. Its error is console.ErrNotFound where there is none.
-func (c *Cloud) change(ctx context.Context, instance string, fn func(*kept)) (kept, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	k, err := c.read(ctx, instance)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = console.ErrNotFound
-	}
+func (c *Cloud) change(ctx context.Context, instance string, fn func(*kept)) (k kept, err error) {
+	err = c.store.Update(ctx, func(tx console.Tx) error {
+		if k, err = read(tx, instance); err != nil {
+			return err
+		}
+		fn(&k)
+		return write(tx, k)
+	})
 	if err != nil {
 		return kept{}, err
 	}
-	fn(&k)
-	return k, c.write(k)
+	return k, nil
 }

@@ -3,13 +3,12 @@ package manual
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"popup/cloud/cloudtest"
 	"popup/console"
+	"popup/store/storetest/embedded"
 )
 
 // A person starts what is launched, and turns off what is to end.
@@ -27,20 +26,25 @@ func (p person) Terminate(ctx context.Context, instance string) error {
 	return errors.Join(p.Confirm(ctx, instance), p.Cloud.Terminate(ctx, instance))
 }
 
-func open(t *testing.T, dir string) *Cloud {
+func open(t *testing.T) console.Store {
 	t.Helper()
-	c, err := Open(dir)
+	s, err := embedded.Open(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
 func TestContract(t *testing.T) {
 	cloudtest.Run(t, func(t *testing.T) cloudtest.World {
-		dir := t.TempDir()
+		store := open(t)
 		return cloudtest.World{
-			Open:   func() console.Cloud { return person{open(t, dir)} },
+			Open:   func() console.Cloud { return person{New(store)} },
 			Close:  func() {},
 			Launch: func(instance string) console.Launch { return launch(instance) },
 		}
@@ -54,8 +58,8 @@ func launch(instance string) console.Launch {
 // TestByHand: a machine is there once its user-data was handed out, and gone once a
 // person said so. What nobody was told of goes by itself.
 func TestByHand(t *testing.T) {
-	ctx, dir := t.Context(), t.TempDir()
-	c := open(t, dir)
+	ctx, store := t.Context(), open(t)
+	c := New(store)
 	for _, instance := range []string{"one", "two", "tmp-fair-1"} {
 		if m, err := c.Launch(ctx, launch(instance)); err != nil || m.State != console.MachinePending || m.Detail != "start a machine with this user-data" {
 			t.Fatalf("launched: %+v, %v", m, err)
@@ -67,7 +71,7 @@ func TestByHand(t *testing.T) {
 	if text, err := c.Paste(ctx, "one"); err != nil || string(text) != "#!/bin/sh\n: one\n" {
 		t.Errorf("to be pasted: %q, %v", text, err)
 	}
-	c = open(t, dir)
+	c = New(store)
 	if all, err := c.Machines(ctx); err != nil || len(all) != 2 {
 		t.Errorf("opened again: %+v, %v", all, err)
 	}
@@ -80,7 +84,7 @@ func TestByHand(t *testing.T) {
 	if err := c.Confirm(ctx, "one"); err != nil {
 		t.Fatal(err)
 	}
-	c = open(t, dir)
+	c = New(store)
 	if all, err := c.Machines(ctx); err != nil || len(all) != 1 || all[0].State != console.MachineStopped {
 		t.Errorf("turned off: %+v, %v", all, err)
 	}
@@ -93,17 +97,19 @@ func TestByHand(t *testing.T) {
 	if _, err := c.Paste(ctx, "one"); !errors.Is(err, console.ErrNotFound) {
 		t.Errorf("paste what is gone: %v", err)
 	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+	if left, err := c.Machines(ctx); err != nil || len(left) != 0 {
 		t.Errorf("left are %v, %v", left, err)
 	}
 }
 
-// TestDamaged: a file that is no machine's loses no other, and nothing is taken for gone.
+// TestDamaged: a record that is no machine's loses no other, and nothing is taken for gone.
 func TestDamaged(t *testing.T) {
-	ctx, dir := t.Context(), t.TempDir()
-	c := open(t, dir)
-	for name, text := range map[string]string{"machine-one.json": "{", "machine-two.json": `{"instance": "three"}`, "tmp-machine-four.json": "{", "notes": "mine"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+	ctx, store := t.Context(), open(t)
+	c := New(store)
+	for instance, text := range map[string]string{"one": "{", "two": `{"instance": "three"}`} {
+		if err := store.Update(ctx, func(tx console.Tx) error {
+			return tx.Put(console.Record{Kind: kind, ID: instance, Doc: []byte(text)})
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -111,13 +117,9 @@ func TestDamaged(t *testing.T) {
 		_, launched := c.Launch(ctx, launch(instance))
 		_, listed := c.Machines(ctx)
 		for _, err := range []error{launched, listed, c.Terminate(ctx, instance), c.Confirm(ctx, instance)} {
-			if err == nil || !strings.Contains(err.Error(), "put it back from a backup") {
+			if err == nil || !strings.Contains(err.Error(), "restore a backup") {
 				t.Errorf("%s: %v", instance, err)
 			}
 		}
-	}
-	open(t, dir)
-	if _, err := os.Stat(filepath.Join(dir, "notes")); err != nil {
-		t.Error(err)
 	}
 }

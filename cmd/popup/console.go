@@ -131,7 +131,7 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 	if err != nil {
 		return err
 	}
-	sky, err := f.clouds.open(ctx, place{at: at, keys: kept.keys, host: f.clouds.appsHost(listening.Host), sum: sum, log: log})
+	sky, err := f.clouds.open(ctx, place{at: at, store: kept.store, keys: kept.keys, host: f.clouds.appsHost(listening.Host), sum: sum, log: log})
 	if err != nil {
 		return err
 	}

@@ -60,11 +60,12 @@ func (f *cloudFlags) add(flags *pflag.FlagSet) {
 // A place is what a cloud is opened with.
 type place struct {
 	cloudFlags
-	at   consoleFolder
-	keys *console.Keys
-	host string // where apps on this machine are reached
-	sum  string // of the binary that machines get
-	log  *slog.Logger
+	at    consoleFolder
+	store console.Store
+	keys  *console.Keys
+	host  string // where apps on this machine are reached
+	sum   string // of the binary that machines get
+	log   *slog.Logger
 }
 
 // An opened is a cloud that was opened, and what it needs of the console.
@@ -169,11 +170,7 @@ func openEC2(ctx context.Context, p place) (opened, error) {
 }
 
 func openManual(_ context.Context, p place) (opened, error) {
-	c, err := manual.Open(p.at.machines("manual"))
-	if err != nil {
-		return opened{}, err
-	}
-	return opened{Cloud: c, close: nothing}, nil
+	return opened{Cloud: manual.New(p.store), close: nothing}, nil
 }
 
 // nothing is to be closed.
