@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"popup/console"
 )
@@ -23,13 +24,27 @@ var ErrNotRunning = errors.New("no console runs there")
 // ctx ends.
 func ServeControl(ctx context.Context, l net.Listener, c *console.Console) error {
 	server := &http.Server{Handler: control(c), ReadHeaderTimeout: headerTime, BaseContext: func(net.Listener) context.Context { return ctx }}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // who asked sees the connection end
-	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		soon, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+		defer cancel()
+		if err := server.Shutdown(soon); err != nil {
+			_ = server.Close() // who asked sees the connection end
+		}
+	})
+	err := server.Serve(l)
+	if !stop() {
+		<-ended
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("answer on the control socket: %w", err)
 	}
 	return nil
 }
+
+// lastWord is how long an answer may take that is on its way when the console ends.
+const lastWord = 2 * time.Second
 
 // control is what a console answers on a socket in its data folder: whoever may enter
 // that folder has the machine, and with it the console.
