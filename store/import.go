@@ -42,6 +42,15 @@ func fill(to, from *tx) (map[string]int64, error) {
 	if newest != 0 || len(log) > 0 {
 		return nil, errors.New("there is something in the store that it would go into; only an empty one is filled")
 	}
+	steps := make([]int, 2)
+	for i, t := range []*tx{from, to} {
+		if _, err := t.one([]any{&steps[i]}, "SELECT COUNT(*) FROM migrations"); err != nil {
+			return nil, err
+		}
+	}
+	if steps[0] > steps[1] {
+		return nil, errors.New("a newer popup wrote it, and this one would leave out what it does not know: do this with the newer one, and go back to this one afterwards")
+	}
 	var tables []string
 	err = from.query(func(rows *sql.Rows) error {
 		var name string

@@ -113,3 +113,23 @@ func TestImportIsAllOrNothing(t *testing.T) {
 	}
 	check(t, put(to, "after"))
 }
+
+// TestImportLeavesNothingOut: a popup that was taken back by one version does not know all
+// that there is.
+func TestImportLeavesNothingOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	newer := slices.Concat(migrations, []migration{{name: "colours", compatible: true, statements: []string{`CREATE TABLE colours (name TEXT)`}}})
+	from, err := with(t, path, Options{}, newer)
+	check(t, err)
+	check(t, put(from, "a"))
+	check(t, from.Close())
+	from, err = with(t, path, Options{}, migrations)
+	check(t, err)
+	to, err := with(t, filepath.Join(t.TempDir(), "db"), Options{}, migrations)
+	check(t, err)
+	_, err = to.Import(t.Context(), from)
+	says(t, err, "a newer popup wrote it", "do this with the newer one")
+	if newest(t, to) != 0 {
+		t.Error("something was imported")
+	}
+}
