@@ -36,6 +36,7 @@ type site struct {
 	*httptest.Server
 	provider *mockoidc.MockOIDC
 	ours     *Provider
+	opts     Options // of ours
 	people   *people
 	browser  *http.Client
 	later    atomic.Int64 // how far our clock is ahead
@@ -66,7 +67,7 @@ func newSite(t *testing.T, change ...func(*Options)) *site {
 		f(&opts)
 	}
 	check(t, opts.Validate())
-	s.ours = New(opts)
+	s.opts, s.ours = opts, New(opts)
 	mux.HandleFunc("GET "+BeginPath, func(w http.ResponseWriter, r *http.Request) {
 		if s.err = s.ours.Begin(w, r, r.FormValue("next")); s.err != nil {
 			http.Error(w, s.err.Error(), http.StatusBadGateway)
@@ -124,6 +125,27 @@ func (s *site) back(t *testing.T, browser *http.Client) *url.URL {
 
 func (s *site) user(subject, email string, verified bool) {
 	s.provider.QueueUser(&mockoidc.MockUser{Subject: subject, Email: email, EmailVerified: verified})
+}
+
+// TestAnotherConsoleFinishes: what one sent away comes back to another one, which has the
+// same keys and the same address.
+func TestAnotherConsoleFinishes(t *testing.T) {
+	s := newSite(t)
+	s.user("42", "otto@example.org", true)
+	to := s.back(t, s.browser)
+	s.ours = New(s.opts)
+	s.get(t, s.browser, to.String())
+	if s.err != nil || s.arrival.Session.Secret != "let in" {
+		t.Errorf("who came back is %+v, %v", s.arrival, s.err)
+	}
+	keys, err := console.OpenKeys(filepath.Join(t.TempDir(), "key"))
+	check(t, err)
+	to = s.back(t, s.browser)
+	s.opts.Keys = keys
+	s.ours = New(s.opts)
+	if s.get(t, s.browser, to.String()); !errors.Is(s.err, ErrBeginAgain) {
+		t.Errorf("a console with other keys lets them in: %v", s.err)
+	}
 }
 
 func TestSignIn(t *testing.T) {
