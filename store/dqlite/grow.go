@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"popup/console"
+	"popup/internal/archive"
 	"popup/internal/atomicfile"
 	"popup/store"
 	"popup/store/sqlite"
@@ -45,7 +46,7 @@ func Grow(ctx context.Context, o Options, alone string) (_ *Cluster, err error) 
 	if err != nil {
 		return nil, err
 	}
-	if err = c.takeIn(ctx, alone, o.Log); err == nil {
+	if err = c.takeIn(ctx, o.Dir, alone, o.Log); err == nil {
 		err = c.enter(ctx)
 	}
 	if err != nil {
@@ -98,8 +99,35 @@ func writeFile(path string, doc any) error {
 	return atomicfile.Write(path, text, 0o600)
 }
 
+// roomBeside is what a node wants on its disk beside what it keeps, in bytes.
+const roomBeside = 64 << 20
+
+// hasRoom says in a sentence where a store would not go onto a node's disk: it comes twice,
+// in the log and as a snapshot. The engine itself says nothing that helps.
+func hasRoom(into, dir string) error {
+	var size int64
+	files, err := os.ReadDir(dir)
+	for _, f := range files {
+		info, failed := f.Info()
+		if err = errors.Join(err, failed); failed == nil {
+			size += info.Size()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	free, err := archive.FreeSpace(into)
+	if err != nil {
+		return err
+	}
+	if wants := 2*size + roomBeside; free < wants {
+		return fmt.Errorf("the disk of %s is full, or almost: %d MB are free, and it wants %d MB; the store stays where it is", into, free>>20, wants>>20)
+	}
+	return nil
+}
+
 // takeIn imports the store in a folder, if there is one, and moves it aside.
-func (c *Cluster) takeIn(ctx context.Context, dir string, log *slog.Logger) (err error) {
+func (c *Cluster) takeIn(ctx context.Context, into, dir string, log *slog.Logger) (err error) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
@@ -121,6 +149,9 @@ func (c *Cluster) takeIn(ctx context.Context, dir string, log *slog.Logger) (err
 	done, err := c.has(ctx, newest)
 	if err != nil || done {
 		return err
+	}
+	if err := hasRoom(into, dir); err != nil {
+		return fmt.Errorf("take %s into the cluster: %w", dir, err)
 	}
 	rows, err := c.Import(ctx, alone)
 	if err != nil {

@@ -20,7 +20,7 @@ const enough = 3
 
 // standing is since when the same members vote, and all of them answer.
 type standing struct {
-	voters string
+	voters string    // empty: not so
 	since  time.Time // of this machine's monotonic clock
 }
 
@@ -38,7 +38,11 @@ func (s *standing) judge(members []Member, now time.Time) (tolerates int, why st
 		}
 	}
 	lost := slices.DeleteFunc(slices.Clone(silent), func(a string) bool { return !slices.Contains(voters, a) })
-	if is := strings.Join(voters, " "); is != s.voters || len(lost) > 0 || !led {
+	is := strings.Join(voters, " ")
+	if len(lost) > 0 || !led {
+		is = "" // and it begins anew once that is over
+	}
+	if is != s.voters {
 		s.voters, s.since = is, now
 	}
 	stable := now.Sub(s.since)
