@@ -88,7 +88,8 @@ func (s *scene) trouble(what string, away time.Duration, take func(leader *conso
 	back := take(leader, others)
 	<-time.After(away)
 	gap := s.registers.gap(began, time.Now()).Round(time.Millisecond)
-	s.Logf("%s: no write for %v", what, gap)
+	next, _ := s.leader()
+	s.Logf("%s: no write for %v; %s led, and %s does", what, gap, leader.name, next.name)
 	s.gaps[what] = append(s.gaps[what], gap)
 	if gap > mostGap {
 		s.Errorf("%s: there was no write for %v", what, gap)
@@ -161,7 +162,7 @@ func (s *scene) restart(what string, end func(*console)) {
 // machine of its own.
 func (s *scene) replace(lost, by *console, address string) {
 	s.Helper()
-	_, err := by.popup("remove", address)
+	_, err := by.popup("cluster", "remove", address)
 	must(s, err)
 	lost.move(newMachine(s.T, len(s.consoles)+1, diskSize))
 	s.join(lost, by)

@@ -33,13 +33,13 @@ type console struct {
 	args   []string     // besides what says where it is
 	env    []string
 	log    *testutil.Buffer
-	claim  string // link
+	claim  chan string // the link, once
 	end    func(syscall.Signal)
 	client http.Client // reaches it, whatever the name
 }
 
 func newConsole(m *machine, env []string, args ...string) *console {
-	c := &console{machine: m, args: args, env: env, log: &testutil.Buffer{}, end: func(syscall.Signal) {}}
+	c := &console{machine: m, args: args, env: env, claim: make(chan string, 1), log: &testutil.Buffer{}, end: func(syscall.Signal) {}}
 	c.at.Store(m.ip)
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -48,8 +48,8 @@ func newConsole(m *machine, env []string, args ...string) *console {
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // it has one of its own, and nobody else is on this network
 	}
 	c.client.Transport = transport
+	c.leaves()
 	m.t.Cleanup(func() {
-		c.end(syscall.SIGKILL)
 		transport.CloseIdleConnections()
 		if c.t.Failed() {
 			c.t.Logf("%s said:\n%s", c.name, tail(c.log.String()))
@@ -66,7 +66,11 @@ func (c *console) move(m *machine) {
 	c.machine = m
 	c.at.Store(m.ip)
 	c.client.CloseIdleConnections()
+	c.leaves()
 }
+
+// leaves has the console end before its machine does.
+func (c *console) leaves() { c.t.Cleanup(func() { c.end(syscall.SIGKILL) }) }
 
 func (c *console) dir() string { return filepath.Join(c.disk, "data") }
 
@@ -85,9 +89,9 @@ func (c *console) begin(join ...string) (listening <-chan struct{}, ended <-chan
 	go func() {
 		for said := bufio.NewScanner(stdout); said.Scan(); {
 			if link, found := strings.CutPrefix(said.Text(), "claim: "); found {
-				c.claim = link
-				close(is)
-			} else if strings.HasPrefix(said.Text(), "listening on ") && c.claim != "" {
+				c.claim <- link
+			}
+			if strings.HasPrefix(said.Text(), "listening on ") {
 				close(is)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -31,7 +32,8 @@ type fleet struct {
 	consoles []*console
 
 	mu    sync.Mutex
-	seen  map[string]string // machine: the instance that it is
+	seen  map[string]string    // machine: the instance that it is
+	since map[string]time.Time // when an instance was launched
 	sent  int
 	tried int // reports that were not answered
 }
@@ -72,7 +74,7 @@ func (f *fleet) boot(m ec2fake.Instance) (*instance, error) {
 	i := &instance{fleet: f, machine: m.ID, plan: plan, key: key, public: public, began: time.Now()}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.seen[m.ID] = plan.Instance
+	f.seen[m.ID], f.since[plan.Instance] = plan.Instance, time.Now()
 	return i, nil
 }
 
@@ -94,15 +96,38 @@ func (f *fleet) launchedOnce(l *launches) {
 	}
 	for _, one := range l.all {
 		for _, id := range one.instances {
-			if of[id] != 1 {
-				f.t.Errorf("%s was launched %d times", id, of[id])
+			if n := of[id]; n > 1 || n == 0 && !one.ending { // it may end before it begins
+				f.t.Errorf("%s was launched %d times", id, n)
 			}
 			delete(of, id)
 		}
 	}
+	f.t.Logf("from the answer to a launch to its machine: %v", f.waited(l))
 	for id := range of {
 		f.t.Errorf("%s was launched, and nobody was told so", id)
 	}
+}
+
+// waited says how long the launches waited for their machines.
+func (f *fleet) waited(l *launches) string {
+	var all []time.Duration
+	for _, one := range l.all {
+		for _, id := range one.instances {
+			if at, found := f.since[id]; found {
+				all = append(all, at.Sub(one.at).Round(time.Millisecond))
+			}
+		}
+	}
+	return spread(all)
+}
+
+// spread is how durations lie.
+func spread(all []time.Duration) string {
+	if len(all) == 0 {
+		return "none"
+	}
+	slices.Sort(all)
+	return fmt.Sprintf("p50 %v, p90 %v, max %v", all[len(all)/2], all[len(all)*9/10], all[len(all)-1])
 }
 
 // An instance enrols and reports as popup up does, until it is told to end.

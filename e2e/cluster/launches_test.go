@@ -21,7 +21,8 @@ type launched struct {
 	answers   []porcupine.Operation
 	operation string // its id, once it was acknowledged
 	instances []string
-	ending    bool // its end was acknowledged
+	at        time.Time // when it was acknowledged
+	ending    bool      // its end was acknowledged
 }
 
 // Launches are asked for at any console, and again by their key until they are answered.
@@ -75,7 +76,7 @@ func (l *launches) launch(ctx context.Context, t *testing.T, one *launched) bool
 			return false
 		}
 		if err == nil {
-			one.operation, one.instances = o.ID, o.Instances
+			one.operation, one.instances, one.at = o.ID, o.Instances, time.Now()
 			one.answers = append(one.answers, porcupine.Operation{Input: one.name, Output: o.ID, Call: call.UnixNano(), Return: time.Now().UnixNano()})
 			continue
 		}

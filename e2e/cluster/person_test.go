@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"regexp"
 	"testing"
+	"time"
 )
 
 // A person asks any console by the API.
@@ -41,11 +42,17 @@ func claim(t testing.TB, c *console) *person {
 		}
 		return string(text)
 	}
-	field := csrfField.FindStringSubmatch(read(browser.Get(c.claim)))
+	var link string
+	select {
+	case link = <-c.claim:
+	case <-time.After(time.Minute):
+		t.Fatalf("%s says no claim link", c.name)
+	}
+	field := csrfField.FindStringSubmatch(read(browser.Get(link)))
 	if field == nil {
 		t.Fatal("the page of the claim has no form")
 	}
-	read(browser.PostForm(c.claim, url.Values{"csrf": field[1:], "name": {owner}, "password": {password}}))
+	read(browser.PostForm(link, url.Values{"csrf": field[1:], "name": {owner}, "password": {password}}))
 	var added struct{ Secret string }
 	p := &person{}
 	must(t, p.ask(t.Context(), c, ask{method: "POST", path: "/login", in: map[string]any{"name": owner, "password": password, "title": "tests"}, out: &added}))

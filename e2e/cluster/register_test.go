@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ type operation struct {
 type history struct {
 	person *person
 	names  []string
+	values atomic.Int64
 
 	mu    sync.Mutex
 	all   []operation
@@ -54,11 +56,11 @@ func registers(t *testing.T, p *person, at *console, count int) *history {
 
 // use reads and writes at one console until ctx ends, a pause apart.
 func (h *history) use(ctx context.Context, c *console, pause time.Duration) {
-	for i := 0; ; i++ {
+	for {
 		o := operation{register: h.names[rand.N(len(h.names))], writes: rand.N(2) == 0, call: time.Now()}
 		var err error
 		if o.writes {
-			o.value = fmt.Sprintf("%s wrote %d", c.name, i)
+			o.value = fmt.Sprintf("value %d", h.values.Add(1)) // each is written once
 			err = h.ask(c, ask{method: "PATCH", path: "/events/" + o.register, in: map[string]any{"title": o.value}})
 		} else {
 			var event struct{ Title string }

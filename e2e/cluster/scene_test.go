@@ -64,7 +64,7 @@ func (s *scene) use() {
 	var using sync.WaitGroup
 	s.registers = registers(s.T, s.owner, s.consoles[0], 4)
 	s.launches = &launches{person: s.owner, consoles: s.consoles}
-	s.fleet = &fleet{t: s.T, cloud: s.cloud, consoles: s.consoles, seen: map[string]string{}}
+	s.fleet = &fleet{t: s.T, cloud: s.cloud, consoles: s.consoles, seen: map[string]string{}, since: map[string]time.Time{}}
 	for _, c := range s.consoles {
 		for range 2 {
 			using.Go(func() { s.registers.use(ctx, c, 100*time.Millisecond) })
@@ -122,6 +122,21 @@ func (s *scene) unsettled() string {
 	return ""
 }
 
+// lost counts the launches that were acknowledged, and that a console knows nothing of.
+func (s *scene) lost() (count int) {
+	s.Helper()
+	for _, one := range s.launches.all {
+		for _, c := range s.consoles {
+			var event struct{ ID string }
+			if err := s.registers.ask(c, ask{method: "GET", path: "/events/" + one.name, out: &event}); err != nil || event.ID == "" {
+				s.Errorf("%s does not know of %s, which was acknowledged: %v", c.name, one.name, err)
+				count++
+			}
+		}
+	}
+	return count
+}
+
 // judge holds everything that was acknowledged against what there is.
 func (s *scene) judge() {
 	s.Helper()
@@ -132,10 +147,9 @@ func (s *scene) judge() {
 	whole(s.T, s.streams)
 	acknowledged, unknown := s.registers.counts()
 	sent, tried := s.fleet.counts()
-	s.Logf("writes: %d acknowledged, %d without an answer; reports: %d answered, %d sent again; lost: none", acknowledged, unknown, sent, tried)
+	s.Logf("writes: %d acknowledged, %d without an answer; reports: %d answered, %d sent again; launches lost: %d", acknowledged, unknown, sent, tried, s.lost())
 	for _, what := range slices.Sorted(maps.Keys(s.gaps)) {
-		gaps := slices.Sorted(slices.Values(s.gaps[what]))
-		s.Logf("%s: %d times, no write for p50 %v, max %v: %v", what, len(gaps), gaps[len(gaps)/2], gaps[len(gaps)-1], s.gaps[what])
+		s.Logf("%s: %d times, no write for %s", what, len(s.gaps[what]), spread(s.gaps[what]))
 	}
 	s.Logf("other answers: %v", s.registers.said)
 }
