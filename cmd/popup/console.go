@@ -172,7 +172,7 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 	if err != nil {
 		return err
 	}
-	if err := announce(ctx, stdout, c, listening.URL); err != nil {
+	if err := announce(ctx, stdout, c, listening.URL, log); err != nil {
 		return errors.Join(err, control.Close())
 	}
 	running := []func(context.Context) error{
@@ -202,14 +202,19 @@ func binaryAt(url, sum string) userdata.Binary {
 	return userdata.Binary{URLs: []string{url + "/download/" + sum}, SHA256: map[string]string{runtime.GOARCH: sum}}
 }
 
-// announce says where the console is, and as long as nobody owns it, how to.
-func announce(ctx context.Context, stdout io.Writer, c *console.Console, url string) error {
+// announce says where the console is, and as long as nobody owns it, how to. Of several
+// only the first one does.
+func announce(ctx context.Context, stdout io.Writer, c *console.Console, url string, log *slog.Logger) error {
 	if _, err := fmt.Fprintln(stdout, "listening on", url); err != nil {
 		return err
 	}
 	claimed, err := c.Claimed(ctx)
 	if err != nil || claimed {
 		return err
+	}
+	if state, err := c.ClusterState(ctx, console.System); err == nil && len(state.Members) > 1 {
+		log.Info("nobody owns these consoles yet; popup console claim prints a new link") // one that another printed stays good
+		return nil
 	}
 	link, err := c.ClaimLink(ctx)
 	if err != nil {
