@@ -42,9 +42,10 @@ type lease struct {
 	Term   int64  `json:"term"`             // counts up when it is taken
 	Beat   int64  `json:"beat"`             // counts up while it is held
 	Clock  int64  `json:"clock"`            // the fleet's time at that beat, in milliseconds; see skew
+	quiet  bool   // only its beat is another: that wakes nobody, on any console
 }
 
-func (l lease) record() Record { return Record{Kind: kindLease, ID: leaseID} }
+func (l lease) record() Record { return Record{Kind: kindLease, ID: leaseID, Quiet: l.quiet} }
 
 // readLease reads it; where there is none, nobody ever held it.
 func readLease(tx Tx) (l lease, err error) {
@@ -220,7 +221,7 @@ func (t *term) beats(ctx context.Context, s *skew) {
 				return err
 			}
 			is.Beat++
-			is.Clock = t.now().UnixMilli()
+			is.Clock, is.quiet = t.now().UnixMilli(), true
 			return put(tx, is)
 		})
 		if err == nil {

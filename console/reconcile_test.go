@@ -346,3 +346,36 @@ func TestEventsDoNotWaitForClouds(t *testing.T) {
 	close(answer)
 	l.reconciler.jobs.Wait()
 }
+
+// TestListsDoNotWaitForClouds: a cloud in which all that is asked for hangs keeps none from
+// being asked for its machines.
+func TestListsDoNotWaitForClouds(t *testing.T) {
+	l := newLiving(t)
+	asked := make(chan struct{}, 100)
+	l.opts.Clouds["other"] = listing{newFakeCloud(), func() { asked <- struct{}{} }}
+	answer := make(chan struct{})
+	l.cloud.change(func(f *fakeCloud) {
+		f.fails = func(call, _ string) error {
+			if call == "launch" {
+				<-answer
+			}
+			return nil
+		}
+	})
+	if _, err := l.Launch(t.Context(), anOwner, fair(AppRequest{App: "notice", Count: 2 * mostAtOnce}), ""); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "is all that is launched at once", func() bool { l.reconciler.look(t.Context()); return len(l.reconciler.slots) == mostAtOnce })
+	until(t, "is asked at first", func() bool { return len(asked) > 0 })
+	until(t, "have lists ended", func() bool {
+		l.reconciler.look(t.Context())
+		l.reconciler.mu.Lock()
+		defer l.reconciler.mu.Unlock()
+		return !l.reconciler.busy[pollOfCloud+"/other"] && len(l.reconciler.slots) == mostAtOnce
+	})
+	<-asked
+	l.clock.advance(pollEvery)
+	until(t, "is asked again", func() bool { l.reconciler.look(t.Context()); return len(asked) > 0 })
+	close(answer)
+	l.reconciler.jobs.Wait()
+}

@@ -10,7 +10,7 @@ const (
 	// mostSkew is how far another console's clock may be from this one's to be followed.
 	mostSkew = 15 * time.Minute
 	// leastSkew is what is not worth following: how long one hears of a beat after it.
-	leastSkew = time.Second
+	leastSkew = 2 * time.Second
 	// settleBy is the part of the time that passes by which a console that leads comes back to
 	// its own clock.
 	settleBy = 20

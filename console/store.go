@@ -100,6 +100,9 @@ type Record struct {
 	Due    time.Time // when it must be looked at next, to the millisecond; zero: never
 	Doc    []byte    // JSON
 	Change int64     // the change that wrote it last; the store sets it
+	// Quiet has Put write one that is there without a change, so that nobody is told: for what
+	// is written every second. It is not kept.
+	Quiet bool
 }
 
 // A Query says which records are listed. Zero fields do not narrow it.

@@ -102,10 +102,21 @@ func (t *tx) Put(r console.Record) error {
 			return console.ErrTaken
 		}
 	}
+	if r.Quiet && len(was) == 1 {
+		tells := t.wrote
+		err := t.write(r, was[0].Change)
+		t.wrote = tells
+		return err
+	}
 	change, err := t.note(r.Kind, r.ID, r.Topic, false)
 	if err != nil {
 		return err
 	}
+	return t.write(r, change)
+}
+
+// write writes a record as it is.
+func (t *tx) write(r console.Record, change int64) error {
 	name := sql.NullString{String: r.Name, Valid: r.Name != ""}
 	due := sql.NullInt64{Int64: r.Due.UnixMilli(), Valid: !r.Due.IsZero()}
 	if r.Doc == nil {

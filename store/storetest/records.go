@@ -214,6 +214,26 @@ func unchangedIsNoChange(t *testing.T, s console.Store) {
 	}
 }
 
+func quietIsNoChange(t *testing.T, s console.Store) {
+	put(t, s, console.Record{Kind: thing, ID: "a", Doc: []byte("1"), Quiet: true})
+	is, before, changed := get(t, s, "a"), newest(t, s), s.Changed()
+	if is.Quiet || is.Change != before || before == 0 {
+		t.Errorf("a record that is new is told of, quiet or not: %+v, the newest change is %d", is, before)
+	}
+	put(t, s, console.Record{Kind: thing, ID: "a", State: "s", Doc: []byte("2"), Quiet: true})
+	if got := get(t, s, "a"); string(got.Doc) != "2" || got.State != "s" || got.Change != is.Change || newest(t, s) != before || isClosed(changed) {
+		t.Errorf("quietly it became %+v, and the newest change %d, was %d; told: %v", got, newest(t, s), before, isClosed(changed))
+	}
+	put(t, s, console.Record{Kind: thing, ID: "a", Doc: []byte("3"), Quiet: true}, console.Record{Kind: thing, ID: "b"})
+	if got := get(t, s, "a"); string(got.Doc) != "3" || got.Change != is.Change || newest(t, s) != before+1 || !isClosed(changed) {
+		t.Errorf("beside another one it became %+v, and the newest change %d, was %d; told: %v", got, newest(t, s), before, isClosed(changed))
+	}
+	put(t, s, console.Record{Kind: thing, ID: "a", Doc: []byte("4")})
+	if got := get(t, s, "a"); got.Change != before+2 {
+		t.Errorf("and then it is told of as change %d, want %d", got.Change, before+2)
+	}
+}
+
 func listNarrows(t *testing.T, s console.Store) {
 	all := []console.Record{
 		{Kind: thing, ID: "3", Sort: "a", Parent: "p", State: "open"},

@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) console.Store) {
 		{"BadRecordsAreRefused", badRecordsAreRefused},
 		{"DeleteRemoves", deleteRemoves},
 		{"UnchangedIsNoChange", unchangedIsNoChange},
+		{"QuietIsNoChange", quietIsNoChange},
 
 		{"ListNarrows", listNarrows},
 		{"ListPages", listPages},
