@@ -34,7 +34,7 @@ run: build tools-run ## start a console; open the claim link it prints: make run
 
 test: tools-test tools-dqlite ## everything but the virtual machines
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 30m ./...
-	$(WITH_DQLITE) $(GO) test -race -shuffle=on -timeout 10m -skip Arm64 $(TAGS) ./store/dqlite ./e2e/release
+	$(WITH_DQLITE) $(GO) test -race -shuffle=on -timeout 10m -skip Arm64 $(TAGS) ./store/dqlite ./e2e/release ./e2e/operating
 
 test-arm64: tools-dqlite ## the release for arm64, run here by qemu-user
 	@scripts/need qemu-aarch64:qemu-user
@@ -43,9 +43,9 @@ test-arm64: tools-dqlite ## the release for arm64, run here by qemu-user
 check: tools-dqlite ## format, vet, staticcheck, golangci-lint (errcheck), the import table
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./... && $(GO) vet -tags vm,browser,cluster ./...
-	$(WITH_DQLITE) $(GO) vet $(TAGS) ./store/dqlite ./e2e/release
+	$(WITH_DQLITE) $(GO) vet $(TAGS) ./store/dqlite ./e2e/release ./e2e/operating
 	$(GO) run $(STATICCHECK) ./...
-	$(WITH_DQLITE) $(GO) run $(STATICCHECK) $(TAGS) ./store/dqlite ./e2e/release
+	$(WITH_DQLITE) $(GO) run $(STATICCHECK) $(TAGS) ./store/dqlite ./e2e/release ./e2e/operating
 	$(GO) run $(GOLANGCI) run ./...
 	$(GO) test ./internal/archtest
 

@@ -1,0 +1,2 @@
+// Package operating does what docs/operating.md says, with the tag dqlite.
+package operating
