@@ -89,7 +89,7 @@ func TestReleaseNeedsNothing(t *testing.T) {
 		t.Errorf("ldd says %s", out)
 	}
 	// What is built without dqlite says so at this, before it looks at the address.
-	out, err := exec.CommandContext(t.Context(), popup, "console", "--data-dir", t.TempDir(), "--cluster-address", "nowhere").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), popup, "console", "--data-dir", t.TempDir(), "--cluster-address", "nowhere", "--cloud", "manual").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), `"nowhere" is no address of a node`) {
 		t.Errorf("of a cluster it says %s, %v", out, err)
 	}

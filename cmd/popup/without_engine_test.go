@@ -1,0 +1,5 @@
+//go:build !dqlite
+
+package main
+
+const withEngine = false
