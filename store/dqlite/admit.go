@@ -107,7 +107,11 @@ func (r *running) sameURL(ctx context.Context, h Host) error {
 func (r *running) answerNewcomer(w http.ResponseWriter, req *http.Request, h Host) {
 	req.Body = http.MaxBytesReader(w, req.Body, mostNewcomer)
 	var n newcomer
-	text, err := io.ReadAll(req.Body)
+	var text []byte
+	err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(greetTime)) // a stranger may keep nobody out
+	if err == nil {
+		text, err = io.ReadAll(req.Body)
+	}
 	if err == nil {
 		err = json.Unmarshal(text, &n)
 	}
