@@ -84,7 +84,12 @@ func (f *fleet) run(ctx context.Context) error {
 			const most = 5 * time.Second
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), most)
 			defer cancel()
-			return f.writeHeard(ctx)
+			err := f.writeHeard(ctx)
+			if err != nil && f.c.opts.Name != "" { // most of the others may have ended before
+				f.c.log.Warn("stop", "err", err)
+				return nil
+			}
+			return err
 		}
 	}
 }

@@ -65,7 +65,10 @@ func (c *Console) lead(ctx context.Context) error {
 		c.log.Info("this console leads", "term", t.number)
 		err = t.run(ctx, c)
 		if ctx.Err() != nil {
-			return errors.Join(err, t.giveBack(ctx))
+			if bad := t.giveBack(ctx); bad != nil { // others take it a while later
+				c.log.Warn("stop", "err", bad)
+			}
+			return err
 		}
 		if err != nil {
 			c.log.Error("lead", "err", err)

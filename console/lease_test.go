@@ -138,6 +138,13 @@ func TestLeaseIsHeldByOne(t *testing.T) {
 		a.holder(t, 3*beatEvery, "a", 3)
 		b.valve.cut(nil, nil)
 		a.holder(t, 10*time.Second, "a", 3)
+		b.valve.cut(errCutOff, errCutOff)
+		b.fleet.mu.Lock()
+		b.fleet.unwritten++
+		b.fleet.mu.Unlock()
+		b.ends(t) // well, though it cannot write down what it heard
+		a.valve.cut(nil, errCutOff)
+		a.ends(t)
 		if is := leaseOf(t, a.valve.Store); is.Beat < 40 {
 			t.Errorf("it was counted up %d times", is.Beat)
 		}
