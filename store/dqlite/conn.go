@@ -34,7 +34,7 @@ func (c connector) Connect(ctx context.Context) (sqldriver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{made.(*driver.Conn)}, nil
+	return &conn{made.(*driver.Conn), func(ctx context.Context) error { return c.node.confirm(ctx, leader) }}, nil
 }
 
 // to reaches the database at one node alone. The store tries again itself, and knows for
@@ -59,7 +59,10 @@ func (o only) Set(context.Context, []client.NodeInfo) error {
 	return errors.New("who leads is found, not set")
 }
 
-type conn struct{ *driver.Conn }
+type conn struct {
+	*driver.Conn
+	leads func(context.Context) error // whether whom it is to leads, still
+}
 
 // Close ends it, which hanging up on who led may have done before.
 func (c *conn) Close() error {
@@ -70,7 +73,11 @@ func (c *conn) Close() error {
 }
 
 func (c *conn) ExecContext(ctx context.Context, query string, args []sqldriver.NamedValue) (sqldriver.Result, error) {
-	return afterCheckpoint(ctx, func() (sqldriver.Result, error) { return c.Conn.ExecContext(ctx, query, args) })
+	result, err := afterCheckpoint(ctx, func() (sqldriver.Result, error) { return c.Conn.ExecContext(ctx, query, args) })
+	if err == nil && strings.HasPrefix(query, "BEGIN") {
+		err = c.leads(ctx)
+	}
+	return result, err
 }
 
 func (c *conn) QueryContext(ctx context.Context, query string, args []sqldriver.NamedValue) (sqldriver.Rows, error) {

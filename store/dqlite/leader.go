@@ -102,6 +102,27 @@ type asker struct {
 
 // ask says whom the node takes for the leader; empty: nobody.
 func (a *asker) ask(ctx context.Context) (leader string, err error) {
+	err = a.question(ctx, func(ctx context.Context) error {
+		info, err := a.client.Leader(ctx)
+		if err == nil {
+			leader = info.Address
+		}
+		return err
+	})
+	return leader, err
+}
+
+// members are the nodes by the word of this one, which may be behind.
+func (a *asker) members(ctx context.Context) (all []client.NodeInfo, err error) {
+	err = a.question(ctx, func(ctx context.Context) error {
+		all, err = a.client.Cluster(ctx)
+		return err
+	})
+	return all, err
+}
+
+// question bounds one, and ends the connection where there was no answer.
+func (a *asker) question(ctx context.Context, put func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	if a.client == nil {
@@ -110,18 +131,18 @@ func (a *asker) ask(ctx context.Context) (leader string, err error) {
 			return a.conn, err
 		}))
 		if err != nil {
-			return "", err
+			return err
 		}
 		a.client = c
 	}
 	conn := a.conn
 	end := context.AfterFunc(ctx, func() { conn.Close() }) //nolint:errcheck // nothing else ends a question
-	info, err := a.client.Leader(ctx)
+	err := put(ctx)
 	if end(); err != nil || ctx.Err() != nil {
 		a.close()
-		return "", errors.Join(err, ctx.Err())
+		return errors.Join(err, ctx.Err())
 	}
-	return info.Address, nil
+	return nil
 }
 
 func (a *asker) close() {
@@ -139,6 +160,9 @@ func (n *node) lookOut(ctx context.Context) {
 	var last string
 	seen := time.Now()
 	for tick := time.NewTicker(lookPeriod); ; {
+		if members, err := own.members(ctx); err == nil {
+			n.witnesses.learn(members)
+		}
 		leader, err := own.ask(ctx)
 		if leader == "" && time.Since(seen) > blindTime {
 			leader, err = n.seek(ctx)

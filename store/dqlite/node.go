@@ -47,6 +47,8 @@ type node struct {
 	log   *slog.Logger
 	asked asked
 
+	witnesses witnesses
+
 	stop func() // looking out
 	all  sync.WaitGroup
 }
@@ -103,7 +105,8 @@ func begin(ctx context.Context, o Options) (*node, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", o.Dir, err), link.Close())
 	}
-	n := &node{dir: o.Dir, app: engine, link: link, log: o.Log, asked: asked{all: map[*answered]struct{}{}}}
+	n := &node{dir: o.Dir, app: engine, link: link, log: o.Log, asked: asked{all: map[*answered]struct{}{}},
+		witnesses: witnesses{idle: map[string][]*asker{}, failed: map[string]time.Time{}}}
 	looking, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.all.Go(func() { n.lookOut(looking) })
@@ -138,6 +141,7 @@ func (n *node) store(ctx context.Context, name string, closed func() error) (*st
 func (n *node) Close() error {
 	n.stop()
 	n.all.Wait()
+	n.witnesses.close()
 	ctx, cancel := context.WithTimeout(context.Background(), handTime)
 	defer cancel()
 	if n.leads(ctx) {
