@@ -119,6 +119,16 @@ func (c *Console) check(ctx context.Context, p prepared, d Deployment) (err erro
 	return c.opts.Clouds[p.cloud].Check(within, ask)
 }
 
+// Bakers are the clouds that make images, by name.
+func (c *Console) Bakers() (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(c.opts.Clouds)) {
+		if _, bakes := c.opts.Clouds[name].(Baker); bakes {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // A KeptImage is an image that launches of an app may start from.
 type KeptImage struct {
 	Image

@@ -27,6 +27,7 @@ const (
 	ConsoleEvents    = "events"    // home
 	ConsoleApps      = "apps"      // the catalogue
 	ConsoleApp       = "app"       //
+	ConsoleImages    = "images"    // what launches start from
 	ConsoleProposal  = "proposal"  // what a repository would run, before it does
 	ConsoleLaunch    = "launch"    // step 1
 	ConsoleCheck     = "check"     // step 2
@@ -46,7 +47,7 @@ const (
 )
 
 var consoleNames = []string{
-	ConsoleClaim, ConsoleSignIn, ConsoleJoin, ConsoleHelp, ConsoleEvents, ConsoleApps, ConsoleApp, ConsoleProposal,
+	ConsoleClaim, ConsoleSignIn, ConsoleJoin, ConsoleHelp, ConsoleEvents, ConsoleApps, ConsoleApp, ConsoleImages, ConsoleProposal,
 	ConsoleLaunch, ConsoleCheck, ConsoleProgress, ConsoleEvent, ConsoleReceipt, ConsolePublic, ConsoleInstances,
 	ConsoleInstance, ConsoleLogs, ConsolePeople, ConsoleAccount, ConsoleAudit, ConsoleSettings, ConsoleOnce, ConsoleNotice,
 }

@@ -22,6 +22,7 @@ type appsPage struct {
 	Keywords    []keyword
 	Apps        []appCard
 	MayLaunch   bool
+	Images      bool // there is a page of them
 }
 
 // A keyword narrows the catalogue.
@@ -41,7 +42,7 @@ const mostKeywords = 12
 
 func (s *Server) pageApps(c *gin.Context) {
 	text, event := c.Query("q"), c.Query("event")
-	page := appsPage{Text: text, Event: event, MayLaunch: mayLaunch(s.actor(c))}
+	page := appsPage{Text: text, Event: event, MayLaunch: mayLaunch(s.actor(c)), Images: len(s.bakers) > 0}
 	all := s.catalogue.Apps(catalogue.Query{})
 	page.Keywords = keywordsOf(all, text, event)
 	for _, app := range s.catalogue.Apps(catalogue.Query{Text: text}) {

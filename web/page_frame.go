@@ -130,6 +130,7 @@ var said = map[string]string{
 	"thawed":   "It goes on.",
 	"purged":   "Its archives are removed.",
 	"removed":  "That is removed.",
+	"baking":   "An image is being made of it.",
 	"asked":    "It was asked for. What came of it shows here with the next report.",
 	"given-up": "What it wrote is given up; the machine is taken away.",
 	"password": "Your password is changed, and your other sessions have ended.",

@@ -126,7 +126,13 @@ func launchSamples(title, address string) []sample {
 		For: 744 * time.Hour, Total: console.Money{Currency: "USD", Millionths: 28_569_600}}}, Total: []console.Money{{Currency: "USD", Millionths: 28_569_600}}, AsOf: noon,
 		Whole: []console.Money{{Currency: "USD", Millionths: 30_000_000}}, Unknown: []string{"What " + title + " costs is not known: " + title}, Cap: "Its cap is reached: " + title}, time.UTC)
 	check.Hidden = hiddenLaunch(console.LaunchRequest{Event: console.EventRequest{Title: title}, Apps: []console.AppRequest{{App: "guestbook", Settings: map[string]string{"TITLE": title}}}}, "k")
+	images := imagesOf([]console.KeptImage{{Image: console.Image{ID: "ami-0123456789abcdef0", Ready: true, Baked: noon.Add(-30 * time.Hour)}, Cloud: "ec2", App: title, Expires: noon.Add(28 * 24 * time.Hour),
+		Times: console.BootTimes{Baked: 40 * time.Second, BakedCount: 3, Plain: 95 * time.Second, PlainCount: 4}}, {Image: console.Image{ID: title}, Cloud: "ec2"}},
+		[]console.Bake{{Title: title, Cloud: "ec2", State: console.BakeInstalls, Created: noon.Add(-time.Minute)}, {Title: title, Cloud: "ec2", State: console.BakeFailed, Failure: title, Created: noon.Add(-time.Hour)}}, true, noon)
+	images.Key, images.MayMake, images.Trouble, images.New = "k", true, title, []field{{Name: "app", Label: "Of which app?", Type: "select", Choices: []choice{{"guestbook", title}}}, {Name: "cloud", Label: "In which cloud?", Type: "select", Choices: []choice{{"ec2", "ec2"}}}}
 	return []sample{
+		{"images", templates.ConsoleImages, view{title: "Images", section: sectionApps, data: images}, console.RoleOwner},
+		{"images-none", templates.ConsoleImages, view{title: "Images", section: sectionApps, data: imagesPage{MayMake: true}}, console.RoleOrganiser},
 		{"apps", templates.ConsoleApps, view{title: "Apps", section: sectionApps, data: cards}, console.RoleOrganiser},
 		{"apps-none", templates.ConsoleApps, view{title: "Apps", section: sectionApps, data: appsPage{Text: title}}, console.RoleViewer},
 		{"app", templates.ConsoleApp, view{title: title, section: sectionApps, data: page}, console.RoleOrganiser},

@@ -255,5 +255,8 @@ POST    /account/tokens                      yyyyfffs
 POST    /account/tokens/:token/remove        yyfffffs
 GET     /audit                               yffyfffs
 GET     /settings                            yffffffs
+GET     /images                              yyyyyyys
+POST    /images                              yyyffffs
+POST    /images/:id/remove                   hffffffs
 POST    /sign-out                            ssssssss
 `

@@ -49,8 +49,9 @@ type Server struct {
 	console   *console.Console
 	catalogue *catalogue.Catalogue
 	log       *slog.Logger
-	volumes   bool // a cloud keeps some
-	secure    bool // browsers reach it by https
+	volumes   bool     // a cloud keeps some
+	bakers    []string // clouds that make images, by name
+	secure    bool     // browsers reach it by https
 	origins   *http.CrossOriginProtection
 	routes    []route
 	openapi   []byte
@@ -79,13 +80,13 @@ func New(opts Options) (*Server, error) {
 	}
 	templates.ReadConsole()
 	for _, list := range [][]route{openRoutes, appRoutes, launchRoutes, bakeRoutes, eventRoutes, archiveRoutes, handRoutes, fleetRoutes, peopleRoutes, houseRoutes,
-		streamRoutes, instanceRoutes, pageRoutes} {
+		streamRoutes, instanceRoutes, pageRoutes, imageRoutes} {
 		s.routes = append(s.routes, list...)
 	}
 	if s.openapi, err = document(s.routes, opts.Version); err != nil {
 		return nil, fmt.Errorf("write the document of the API: %w", err)
 	}
-	s.volumes = opts.Console.KeepsVolumes()
+	s.volumes, s.bakers = opts.Console.KeepsVolumes(), opts.Console.Bakers()
 	s.leaving, s.leave = context.WithCancel(context.Background())
 	s.handler = s.build()
 	return s, nil

@@ -76,6 +76,7 @@ type parts struct {
 	store    console.Store
 	keys     *console.Keys
 	cloud    *memoryCloud
+	oven     console.Cloud // one more; nil: none
 	url      string
 	listener net.Listener
 }
@@ -90,6 +91,9 @@ func serve(t testing.TB, p parts, change ...func(*Options)) (s *site, stop func(
 	opts := console.Options{Name: p.name, Cluster: p.cluster, Store: p.store, Keys: p.keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": s.cloud, "paid": pricedCloud{s.cloud}}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}, "paid": {SameMachine: true}}, URL: s.url, Version: "test"}
 	opts.Binary.URLs = []string{s.url + "/download/" + strings.Repeat("e", 64)}
 	opts.Binary.SHA256 = map[string]string{"amd64": strings.Repeat("e", 64)}
+	if p.oven != nil {
+		opts.Clouds["oven"], opts.Reach["oven"] = p.oven, console.Reach{SameMachine: true}
+	}
 	c, err := console.New(ctx, opts)
 	must(t, err)
 	served := Options{Console: c, Catalogue: offered, URL: s.url, Version: "test", Clouds: []string{"local"}, Cloud: "local"}

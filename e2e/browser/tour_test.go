@@ -140,6 +140,8 @@ func (r *tour) launch(b *tab) {
 	b.fill("Search apps", "bridge")
 	b.follow("button", "Search")
 	r.at(b, templates.ConsoleApps, "none")
+	b.come(r.site.url + "/images")
+	r.at(b, templates.ConsoleImages, "none")
 	b.come(r.site.url + "/apps/guestbook")
 	r.at(b, templates.ConsoleApp, "")
 	b.come(r.site.url)
