@@ -16,8 +16,7 @@ import (
 )
 
 const (
-	// The engine's files that say who a node is, whom it knows, and that it is to be let in.
-	infoFile  = "info.yaml"
+	// The engine's files that say whom a node knows, and that it is to be let in.
 	nodesFile = "cluster.yaml"
 	joinFile  = "join"
 

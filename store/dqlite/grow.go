@@ -21,6 +21,7 @@ import (
 const (
 	authorityFile = "authority.json" // of the first node: whoever has it may let others in
 	identityFile  = "identity.json"
+	infoFile      = "info.yaml"   // the engine's: who the node is
 	joinedFile    = "joined.json" // the addresses of the members that let this one in
 	keptSuffix    = ".before-cluster"
 )
@@ -55,10 +56,16 @@ func Grow(ctx context.Context, o Options, alone string) (_ *Cluster, err error) 
 	return c, nil
 }
 
-// ownIdentity is that of the node in a folder, made where it is missing.
+// ownIdentity is that of the node in a folder, made where it is missing. One that never was
+// at its address gets another: that was not to be listened on.
 func ownIdentity(dir, address string) (i Identity, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return i, err
+	}
+	if _, err := AddressOf(dir); errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(filepath.Join(dir, identityFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return i, err
+		}
 	}
 	var a Authority
 	if err := kept(filepath.Join(dir, authorityFile), &a, NewAuthority); err != nil {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,5 +121,25 @@ func TestAnotherStoreIsNotTakenIn(t *testing.T) {
 	defer alone.Close()
 	if is := things(t, alone); len(is) != 2 {
 		t.Errorf("%d records are left in the folder that was refused", len(is))
+	}
+}
+
+// TestAnAddressThatWasNoneIsForgotten: nothing is known by it yet.
+func TestAnAddressThatWasNoneIsForgotten(t *testing.T) {
+	t.Parallel()
+	o := newMember(t)
+	right := o.Address
+	for _, wrong := range []string{"nosuch.invalid:9000", "192.0.2.1:9000"} {
+		o.Address = wrong
+		_, err := Grow(waiting(t), o, filepath.Join(filepath.Dir(o.Dir), "store"))
+		says(t, err, "listen on "+wrong)
+		if is, err := AddressOf(o.Dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("it is known at %q, %v", is, err)
+		}
+	}
+	o.Address = right
+	grown(t, o)
+	if is, err := AddressOf(o.Dir); err != nil || is != right {
+		t.Errorf("it is known at %q, %v", is, err)
 	}
 }

@@ -9,8 +9,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -109,8 +112,15 @@ func newKey() (key *ecdsa.PrivateKey, keyPEM []byte, err error) {
 }
 
 // AddressOf is at which address the node in a folder is known to the others. Its error is
-// fs.ErrNotExist where there is none yet.
+// fs.ErrNotExist where it never was.
 func AddressOf(dir string) (string, error) {
+	_, err := os.Stat(filepath.Join(dir, infoFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err = os.Stat(filepath.Join(dir, joinedFile))
+	}
+	if err != nil {
+		return "", err
+	}
 	var i Identity
 	if err := readFile(filepath.Join(dir, identityFile), &i); err != nil {
 		return "", err
