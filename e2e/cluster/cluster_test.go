@@ -87,15 +87,15 @@ func (s *scene) trouble(what string, away time.Duration, take func(leader *conso
 	began := time.Now()
 	back := take(leader, others)
 	<-time.After(away)
-	gap := s.registers.gap(began, time.Now()).Round(time.Millisecond)
 	next, _ := s.leader()
-	s.Logf("%s: no write for %v; %s led, and %s does", what, gap, leader.name, next.name)
+	back()
+	s.tolerates()
+	gap := s.registers.gap(began, time.Now()).Round(time.Millisecond)
 	s.gaps[what] = append(s.gaps[what], gap)
+	s.Logf("%s: no write for %v; %s led, then %s", what, gap, leader.name, next.name)
 	if gap > mostGap {
 		s.Errorf("%s: there was no write for %v", what, gap)
 	}
-	back()
-	s.tolerates()
 }
 
 // TestCluster takes from three consoles what machines lose, while they are used.
@@ -103,22 +103,22 @@ func TestCluster(t *testing.T) {
 	s := newScene(t, 3)
 	s.tolerates()
 	for range kills {
-		s.trouble("killed", 3*time.Second, func(leader *console, _ []*console) func() {
+		s.trouble("killed", 2*time.Second, func(leader *console, _ []*console) func() {
 			leader.kill()
 			return func() { leader.start() }
 		})
 	}
 	for what, ways := range map[string][]direction{"cut off": {in, out}, "hears nothing": {in}, "is not heard": {out}} {
-		s.trouble(what, 8*time.Second, func(leader *console, others []*console) func() {
+		s.trouble(what, 6*time.Second, func(leader *console, others []*console) func() {
 			leader.cut(machines(others), ways...)
 			return leader.heal
 		})
 	}
 	s.trouble("its disk stalls", 8*time.Second, func(leader *console, _ []*console) func() { return leader.freeze() })
-	s.trouble("its disk is full", 30*time.Second, func(leader *console, _ []*console) func() { return leader.fill() })
+	s.trouble("its disk is full", 20*time.Second, func(leader *console, _ []*console) func() { return leader.fill() })
 	s.restart("stopped, all of them", (*console).stop)
 	s.restart("killed, all of them", (*console).kill)
-	s.trouble("lost for good", 3*time.Second, func(leader *console, others []*console) func() {
+	s.trouble("lost for good", 2*time.Second, func(leader *console, others []*console) func() {
 		address := leader.ip + members
 		leader.kill()
 		return func() { s.replace(leader, others[0], address) }
