@@ -71,33 +71,7 @@ const (
 // that is written down; what comes of it the operation tells, which is done once nothing
 // but the image is left. The errors and the key are Launch's.
 func (c *Console) Bake(ctx context.Context, a Actor, r BakeRequest, key string) (Operation, error) {
-	o := Operation{ID: newID(16), Verb: verbBake, By: a.ID, State: OperationRunning, Created: c.now()}
-	if err := o.once(a, r, key); err != nil {
-		return Operation{}, err
-	}
-	var before *Operation
-	err := c.store.View(ctx, func(tx Tx) (err error) { before, err = o.before(tx); return err })
-	if err != nil || before != nil {
-		return given(before), err
-	}
-	p, err := c.prepareBake(ctx, a, r)
-	if err != nil {
-		return Operation{}, err
-	}
-	err = c.store.Update(ctx, func(tx Tx) error {
-		if before, err = o.before(tx); err != nil || before != nil {
-			return err
-		}
-		return c.bake(tx, a, p, &o)
-	})
-	if err != nil {
-		return Operation{}, err
-	}
-	if before != nil {
-		return *before, nil
-	}
-	c.nudge()
-	return o, nil
+	return c.operate(ctx, a, verbBake, r, key, func() (prepared, error) { return c.prepareBake(ctx, a, r) }, c.bake)
 }
 
 func (c *Console) prepareBake(ctx context.Context, a Actor, r BakeRequest) (prepared, error) {

@@ -102,7 +102,14 @@ const mostKey = 200
 // and does nothing; with the same key and another request it is an *InputError. Other
 // errors: *InputError for what was given, *ConflictError, ErrForbidden.
 func (c *Console) Launch(ctx context.Context, a Actor, r LaunchRequest, key string) (Operation, error) {
-	o := Operation{ID: newID(16), Verb: verbLaunch, By: a.ID, State: OperationRunning, Created: c.now()}
+	return c.operate(ctx, a, verbLaunch, r, key, func() (prepared, error) { return c.prepare(ctx, a, r) }, c.launch)
+}
+
+// operate begins what r asks for, once a key: prepare looks at it outside of the store,
+// and begin writes it down, in one transaction with its operation.
+func (c *Console) operate(ctx context.Context, a Actor, verb string, r any, key string,
+	prepare func() (prepared, error), begin func(Tx, Actor, prepared, *Operation) error) (Operation, error) {
+	o := Operation{ID: newID(16), Verb: verb, By: a.ID, State: OperationRunning, Created: c.now()}
 	if err := o.once(a, r, key); err != nil {
 		return Operation{}, err
 	}
@@ -111,7 +118,7 @@ func (c *Console) Launch(ctx context.Context, a Actor, r LaunchRequest, key stri
 	if err != nil || before != nil {
 		return given(before), err
 	}
-	p, err := c.prepare(ctx, a, r)
+	p, err := prepare()
 	if err != nil {
 		return Operation{}, err
 	}
@@ -119,7 +126,7 @@ func (c *Console) Launch(ctx context.Context, a Actor, r LaunchRequest, key stri
 		if before, err = o.before(tx); err != nil || before != nil {
 			return err
 		}
-		return c.launch(tx, a, p, &o)
+		return begin(tx, a, p, &o)
 	})
 	if err != nil {
 		return Operation{}, err
