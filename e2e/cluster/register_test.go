@@ -109,21 +109,25 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// gap is the longest time without an acknowledged write that is, at least in part, in a
-// span of time.
-func (h *history) gap(from, to time.Time) (longest time.Duration) {
+// gap is the longest time without an acknowledged write in a span of time, and how long
+// after the span's begin that began.
+func (h *history) gap(from, to time.Time) (longest, after time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	last := from
-	for _, at := range h.acked { // in order
-		if at.After(to) {
-			return max(longest, to.Sub(last))
+	see := func(at time.Time) {
+		if gap := at.Sub(last); gap > longest {
+			longest, after = gap, last.Sub(from)
 		}
-		if at.After(from) {
-			longest, last = max(longest, at.Sub(last)), at
+		last = at
+	}
+	for _, at := range h.acked { // in order
+		if at.After(from) && at.Before(to) {
+			see(at)
 		}
 	}
-	return max(longest, to.Sub(last))
+	see(to)
+	return longest.Round(time.Millisecond), after.Round(time.Millisecond)
 }
 
 // register is what each of them has to look like to all.
