@@ -35,6 +35,7 @@ run: build tools-run ## start a console; open the claim link it prints: make run
 test: tools-test tools-dqlite ## everything but the virtual machines
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 30m ./...
 	$(WITH_DQLITE) $(GO) test -race -shuffle=on -timeout 20m -skip Arm64 $(TAGS) ./store/dqlite ./e2e/release ./e2e/operating
+	$(WITH_DQLITE) $(GO) test -race -timeout 10m -run 'ThreeConsoles|ClusterIsRefused' $(TAGS) ./cmd/popup
 
 test-arm64: tools-dqlite ## the release for arm64, run here by qemu-user
 	@scripts/need qemu-aarch64:qemu-user
