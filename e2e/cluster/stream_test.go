@@ -5,7 +5,9 @@ package cluster
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,36 +93,65 @@ func (s *stream) hear(kind, id, data string) {
 	s.last = id
 }
 
-// whole holds what several heard against each other: where both listened, it is the same.
-func whole(t *testing.T, all []*stream) {
-	t.Helper()
+// holes hold what several heard against each other: where both listened, it is the same.
+func holes(all []*stream) (wrong []string) {
+	from, to := int64(0), int64(math.MaxInt64)
 	for _, s := range all {
-		for _, wrong := range s.wrong {
-			t.Errorf("a stream said %s", wrong)
-		}
-	}
-	var from, to int64
-	for i, s := range all {
+		wrong = append(wrong, s.wrong...)
 		seqs := slices.Sorted(maps.Keys(s.heard))
 		if len(seqs) == 0 {
-			t.Fatal("a stream said nothing")
-		}
-		if i == 0 {
-			to = seqs[len(seqs)-1]
+			return append(wrong, "nothing")
 		}
 		from, to = max(from, seqs[0]), min(to, seqs[len(seqs)-1])
 	}
 	for _, s := range all {
-		for seq, data := range all[0].heard {
-			if seq >= from && seq <= to && s.heard[seq] != data {
-				t.Errorf("one stream said %q of change %d, and another %q", data, seq, s.heard[seq])
-			}
-		}
-		for seq := range s.heard {
-			if _, found := all[0].heard[seq]; seq >= from && seq <= to && !found {
-				t.Errorf("a stream never told of change %d", seq)
+		for _, other := range all {
+			for seq, data := range other.heard {
+				if seq >= from && seq <= to && s.heard[seq] != data {
+					wrong = append(wrong, fmt.Sprintf("%q of change %d, and another %q", s.heard[seq], seq, data))
+				}
 			}
 		}
 	}
+	return wrong
+}
+
+// whole fails where streams had holes.
+func whole(t *testing.T, all []*stream) {
+	t.Helper()
+	for _, wrong := range holes(all) {
+		t.Errorf("a stream said %s", wrong)
+	}
 	t.Logf("%d streams told of %d changes without a hole, and moved %d times", len(all), len(all[0].heard), all[0].moved)
+}
+
+func TestStreamsAreJudged(t *testing.T) {
+	begin, change := func(id string) [3]string { return [3]string{"begin", id, "{}"} }, func(id string) [3]string { return [3]string{"change", id, "data " + id} }
+	usual := [][3]string{begin("1"), change("2"), change("3"), begin("3"), change("4"), change("5")}
+	for name, c := range map[string]struct {
+		said [][3]string
+		want bool
+	}{
+		"the same":              {usual, true},
+		"it began later":        {usual[2:], true},
+		"it ended sooner":       {usual[:5], true},
+		"a hole":                {[][3]string{begin("1"), change("2"), change("3"), begin("3"), change("5")}, false},
+		"another begin":         {[][3]string{begin("1"), change("2"), begin("3"), change("4"), change("5")}, false},
+		"told twice":            {[][3]string{begin("1"), change("2"), change("3"), begin("3"), change("3"), change("4"), change("5")}, false},
+		"it had to begin anew":  {[][3]string{begin("1"), change("2"), {"reload", "3", "{}"}, change("4"), change("5")}, false},
+		"something else":        {[][3]string{begin("1"), change("2"), {"change", "3", "other"}, change("4"), change("5")}, false},
+		"nothing":               {usual[:1], false},
+		"an id that is no such": {[][3]string{begin("x")}, false},
+	} {
+		a, b := &stream{heard: map[int64]string{}}, &stream{heard: map[int64]string{}}
+		for _, said := range usual {
+			a.hear(said[0], said[1], said[2])
+		}
+		for _, said := range c.said {
+			b.hear(said[0], said[1], said[2])
+		}
+		if wrong := holes([]*stream{a, b}); (len(wrong) == 0) != c.want {
+			t.Errorf("%s: wrong is %q", name, wrong)
+		}
+	}
 }
