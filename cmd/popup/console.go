@@ -151,7 +151,7 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 		URL: listening.URL, Pin: listening.Pin, Version: version, Log: log, Binary: binary, KeepImages: f.keepImages,
 	}
 	if kept.others != nil {
-		options.Cluster = kept.others
+		options.Cluster, options.LogPeers = kept.others, kept.peers
 	}
 	c, err := console.New(ctx, options)
 	if err != nil {
@@ -165,7 +165,7 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 	if err != nil {
 		return usageError{err}
 	}
-	if err := at.admit(ctx, kept, listening.URL, map[string]string{sum: self}, log); err != nil {
+	if err := at.admit(ctx, kept, c, listening.URL, map[string]string{sum: self}, log); err != nil {
 		return err
 	}
 	control, err := web.ListenControl(at.dir)
@@ -173,6 +173,9 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 		return err
 	}
 	if err := announce(ctx, stdout, c, listening.URL, log); err != nil {
+		if errors.Is(err, ctx.Err()) { // told to stop before it began
+			err = nil
+		}
 		return errors.Join(err, control.Close())
 	}
 	running := []func(context.Context) error{

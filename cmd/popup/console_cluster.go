@@ -207,11 +207,11 @@ func withoutEngine(err error) error {
 }
 
 // admit has this console answer the others, and let more of them join.
-func (f consoleFolder) admit(ctx context.Context, kept consoleKept, url string, binaries map[string]string, log *slog.Logger) error {
+func (f consoleFolder) admit(ctx context.Context, kept consoleKept, c *console.Console, url string, binaries map[string]string, log *slog.Logger) error {
 	if kept.others == nil {
 		return nil
 	}
-	kept.others.Serve(peers.Served{Archives: kept.archives, Binaries: binaries, Log: log}.Handler())
+	kept.others.Serve(peers.Served{Archives: kept.archives, Binaries: binaries, Logs: c.SentLog, Log: log}.Handler())
 	return kept.others.Admit(ctx, dqlite.Host{URL: url, Version: version, Files: f.give})
 }
 

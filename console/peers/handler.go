@@ -30,7 +30,9 @@ type Served struct {
 	Archives *console.Archives
 	// Binaries are the files that instances download, by the SHA-256 of each in hex.
 	Binaries map[string]string
-	Log      *slog.Logger
+	// Logs is Console.SentLog.
+	Logs func(instance, command string) ([]byte, error)
+	Log  *slog.Logger
 }
 
 // Handler answers the other consoles. Whoever reaches it is one of them.
@@ -43,6 +45,7 @@ func (s Served) Handler() http.Handler {
 	mux.HandleFunc("DELETE "+vaultPath+"{name}", h.answer(h.remove))
 	mux.HandleFunc("GET "+vaultPath+"{$}", h.answer(h.list))
 	mux.HandleFunc("GET "+downloadPath+"{sum}", h.answer(h.download))
+	mux.HandleFunc("GET "+logPath+"{instance}/{command}", h.answer(h.sentLog))
 	return mux
 }
 
@@ -59,7 +62,7 @@ func (h handler) answer(fn func(http.ResponseWriter, *http.Request) error) http.
 		var busy *console.BusyError
 		switch {
 		case err == nil:
-		case errors.Is(err, archive.ErrNotFound):
+		case errors.Is(err, archive.ErrNotFound), errors.Is(err, console.ErrNotFound):
 			http.NotFound(w, r)
 		case errors.As(err, &input):
 			http.Error(w, input.Error(), http.StatusUnprocessableEntity)
@@ -187,5 +190,16 @@ func (h handler) download(w http.ResponseWriter, r *http.Request) error {
 	defer file.Close() //nolint:errcheck // it was only read
 	w.Header().Set("Content-Type", "application/octet-stream")
 	http.ServeContent(w, r, "", time.Time{}, file)
+	return nil
+}
+
+// sentLog answers with a log that an instance sent here, as it is.
+func (h handler) sentLog(w http.ResponseWriter, r *http.Request) error {
+	body, err := h.Logs(r.PathValue("instance"), r.PathValue("command"))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/gzip")
+	_, _ = w.Write(body) // who asked hears that it broke off
 	return nil
 }

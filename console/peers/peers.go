@@ -1,5 +1,6 @@
 // Package peers is what the consoles of one cluster ask each other for: archives, of which
-// each is kept by two of them, and the popup that instances download. They reach each
+// each is kept by two of them, the popup that instances download, and logs that instances
+// sent to one of them. They reach each
 // other by the cluster's own link, which lets nobody else in.
 package peers
 
@@ -22,6 +23,7 @@ import (
 const (
 	vaultPath    = "/vault/"
 	downloadPath = "/download/"
+	logPath      = "/log/"
 )
 
 const (
@@ -43,7 +45,10 @@ type Client struct {
 	stall  time.Duration
 }
 
-var _ console.Peers = (*Client)(nil)
+var (
+	_ console.Peers    = (*Client)(nil)
+	_ console.LogPeers = (*Client)(nil)
+)
 
 // New makes a client of the consoles that others lists. client reaches one at
 // https://ADDRESS/, and bounds nothing.
@@ -192,6 +197,25 @@ func (c *Client) Download(ctx context.Context, sum, part string) (*http.Response
 			answer := *got.Response
 			answer.Body = got
 			return &answer, nil
+		}
+	}
+	return nil, console.ErrNotFound
+}
+
+// SentLog implements console.LogPeers.
+func (c *Client) SentLog(ctx context.Context, instance, command string) ([]byte, error) {
+	others, err := c.others(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, member := range others {
+		got, err := c.open(ctx, member, logPath+url.PathEscape(instance)+"/"+url.PathEscape(command), nil)
+		if err != nil {
+			continue // another one may have it
+		}
+		body, err := io.ReadAll(io.LimitReader(got, wire.MaxLogs+1))
+		if err = errors.Join(err, got.Close()); err == nil && len(body) <= wire.MaxLogs {
+			return body, nil
 		}
 	}
 	return nil, console.ErrNotFound

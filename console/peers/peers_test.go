@@ -21,6 +21,7 @@ import (
 
 	"popup/console"
 	"popup/internal/archive"
+	"popup/internal/wire"
 )
 
 // A member is a console, as far as the others see it: a vault and a popup behind TLS.
@@ -32,6 +33,14 @@ type member struct {
 	binary   []byte
 	sum      string // of binary
 	server   *httptest.Server
+	log      []byte // of the instance fair-abc-1 and its command
+}
+
+func (m *member) sentLog(instance, command string) ([]byte, error) {
+	if m.log == nil || instance != "fair-abc-1" || command != "its command" {
+		return nil, console.ErrNotFound
+	}
+	return m.log, nil
 }
 
 // newMembers starts some that reach each other.
@@ -47,7 +56,7 @@ func newMembers(t *testing.T, n int) []*member {
 		vault, err := archive.FolderVault(m.dir)
 		must(t, err)
 		m.archives = console.NewArchives(console.ArchivesOptions{Vault: vault, Free: func() (int64, error) { return archive.FreeSpace(m.dir) }, Spare: 1})
-		m.server = httptest.NewTLSServer(Served{m.archives, map[string]string{m.sum: file}, slog.New(slog.DiscardHandler)}.Handler())
+		m.server = httptest.NewTLSServer(Served{m.archives, map[string]string{m.sum: file}, m.sentLog, slog.New(slog.DiscardHandler)}.Handler())
 		t.Cleanup(m.server.Close)
 		m.address = m.server.Listener.Addr().String()
 		m.Client = New(m.server.Client(), func(context.Context) (others []string, err error) { // all have one certificate
@@ -237,4 +246,24 @@ func TestDownloadOfAnother(t *testing.T) {
 	resp, err := gone.Download(t.Context(), all[1].sum, "")
 	must(t, err)
 	must(t, resp.Body.Close())
+}
+
+// TestPeersShowLogs: a log is at the one console that an instance sent it to.
+func TestPeersShowLogs(t *testing.T) {
+	three := newMembers(t, 3)
+	three[2].log = []byte("what it sent")
+	if got, err := three[0].SentLog(t.Context(), "fair-abc-1", "its command"); err != nil || string(got) != "what it sent" {
+		t.Errorf("the log is %q, %v", got, err)
+	}
+	three[1].server.Close()
+	if _, err := three[0].SentLog(t.Context(), "fair-abc-1", "its command"); err != nil {
+		t.Errorf("with a console lost: %v", err)
+	}
+	if _, err := three[0].SentLog(t.Context(), "fair-abc-1", "another"); !errors.Is(err, console.ErrNotFound) {
+		t.Errorf("a log that nobody sent: %v", err)
+	}
+	three[2].log = bytes.Repeat([]byte("x"), wire.MaxLogs+1)
+	if _, err := three[0].SentLog(t.Context(), "fair-abc-1", "its command"); !errors.Is(err, console.ErrNotFound) {
+		t.Errorf("more than a log may be: %v", err)
+	}
 }
