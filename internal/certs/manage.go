@@ -99,10 +99,10 @@ func (c *Certs) trouble(domain string, err error) {
 	} else {
 		sentence = fmt.Sprintf("%s has no certificate yet, is answered in plain http, and it is tried again: %s; see that its DNS leads to this machine and that port 80 is open", domain, reason(err))
 	}
+	c.log.Warn(sentence, "domain", domain) // before: whoever sees the problem finds it in the log
 	c.mu.Lock()
 	c.problems[domain] = sentence
 	c.mu.Unlock()
-	c.log.Warn(sentence, "domain", domain)
 }
 
 // reason is what the authority said, or why it could not be asked.
