@@ -47,28 +47,38 @@ func (n *node) isLetIn(ctx context.Context) error {
 	waiting, stop := context.WithCancelCause(ctx)
 	var asking sync.WaitGroup
 	asking.Go(func() { n.askWhy(waiting, stop) })
-	err := n.app.Ready(waiting)
+	err := n.app.Ready(waiting) // by what it knew when it stopped; so the leader is asked as well
+	if err == nil {
+		err = n.untilListed(waiting)
+	}
 	why := context.Cause(waiting)
 	stop(nil)
 	asking.Wait()
-	if errors.Is(why, errGone) || errors.Is(why, errJoined) {
+	switch {
+	case errors.Is(why, errGone), errors.Is(why, errJoined):
 		return why
+	case err == nil, errors.Is(err, errGone):
+		return err
 	}
-	for err == nil {
-		var in bool
-		if in, err = n.isListed(ctx); err == nil {
-			if !in {
-				err = errGone
-			}
-			return err
+	return fmt.Errorf("no leader let this node in: look whether most of the nodes run and reach each other, and whether its certificate is of their cluster: %w", err)
+}
+
+// untilListed waits until a leader says who is in. Its error is errGone where this node is not.
+func (n *node) untilListed(ctx context.Context) error {
+	for {
+		in, err := n.isListed(ctx)
+		if err == nil && !in {
+			return errGone
+		}
+		if err == nil {
+			return nil
 		}
 		select {
 		case <-time.After(seekPeriod):
-			err = nil
 		case <-ctx.Done():
+			return err
 		}
 	}
-	return fmt.Errorf("no leader let this node in: look whether most of the nodes run and reach each other, and whether its certificate is of their cluster: %w", err)
 }
 
 // askWhy looks what keeps this node out, until ctx ends, and has stop say it.

@@ -14,10 +14,23 @@ import (
 	"popup/console"
 )
 
+// knowsWitnesses waits until a node of three has looked who votes.
+func (n *node) knowsWitnesses(t *testing.T) {
+	t.Helper()
+	for ctx := waiting(t); len(n.witnesses.besides("none", n.link.address)) < 3; {
+		select {
+		case <-time.After(lookPeriod / 2):
+		case <-ctx.Done():
+			t.Fatal("it never sees who votes")
+		}
+	}
+}
+
 func TestOthersSayWhoLeads(t *testing.T) {
 	t.Parallel()
 	nodes := three(t)
 	for i, n := range nodes {
+		n.knowsWitnesses(t)
 		check(t, n.confirm(waiting(t), nodes[0].link.address))
 		if err := n.confirm(waiting(t), nodes[1].link.address); !errors.Is(err, driver.ErrNoAvailableLeader) {
 			t.Errorf("node %d takes one that follows for one that leads: %v", i, err)
@@ -31,13 +44,7 @@ func TestWhoLeadsNobodySaysNothing(t *testing.T) {
 	n, others := oneAndTwo(t)
 	s := on(t, n)[0]
 	check(t, write(waiting(t), s, "before"))
-	for ctx := waiting(t); len(n.witnesses.besides(n.link.address, n.link.address)) < 2; {
-		select {
-		case <-time.After(lookPeriod / 2): // it looks who votes
-		case <-ctx.Done():
-			t.Fatal("it never sees who votes")
-		}
-	}
+	n.knowsWitnesses(t)
 	signal := func(to syscall.Signal) {
 		for _, p := range others {
 			check(t, p.cmd.Process.Signal(to))
