@@ -2,6 +2,7 @@ package console
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -9,8 +10,13 @@ import (
 const (
 	// mostSkew is how far another console's clock may be from this one's to be followed.
 	mostSkew = 15 * time.Minute
-	// leastSkew is what is not worth following: how long one hears of a beat after it.
+	// leastSkew is what is not worth telling of.
 	leastSkew = 2 * time.Second
+	// mostLate is how late one may hear of a beat at most: a clock that is further behind is
+	// another one.
+	mostLate = 10 * time.Second
+	// enoughBeats are as many as of which one at least is heard of in time.
+	enoughBeats = 10
 	// settleBy is the part of the time that passes by which a console that leads comes back to
 	// its own clock.
 	settleBy = 20
@@ -25,8 +31,9 @@ type skew struct {
 	log *slog.Logger
 
 	mu    sync.Mutex
-	by    time.Duration // the fleet's time is that much ahead of own
-	apart bool          // that was said
+	by    time.Duration   // the fleet's time is that much ahead of own
+	late  []time.Duration // the same by the last beats, where all of them were behind that
+	apart bool            // that was said
 }
 
 // now is the fleet's time.
@@ -49,9 +56,16 @@ func (s *skew) follow(fleet time.Time) (other bool) {
 	if s.apart = far; far {
 		by = 0
 	}
-	if other = (by - s.by).Abs() > leastSkew; other {
-		s.by = by
+	// A beat that one hears of late looks like a clock that is behind, and each that follows it
+	// would be further behind. So it is believed when many say so; of those the newest is.
+	if s.late = append(s.late, by); by < s.by && s.by-by <= mostLate {
+		if len(s.late) < enoughBeats {
+			return false
+		}
+		by = slices.Max(s.late)
 	}
+	other = (by - s.by).Abs() > leastSkew
+	s.by, s.late = by, nil
 	return other
 }
 
@@ -70,5 +84,6 @@ func (s *skew) reach(fleet time.Time) {
 func (s *skew) settle(passed time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.late = nil
 	s.by -= min(max(s.by, -passed/settleBy), passed/settleBy)
 }

@@ -146,7 +146,15 @@ func TestSkew(t *testing.T) {
 		do   func()
 		by   time.Duration
 	}{
-		{"a moment", func() { s.follow(own.Add(leastSkew)) }, 0},
+		{"a moment", func() { s.follow(own.Add(leastSkew)) }, leastSkew},
+		{"heard of late", func() { s.follow(own.Add(-leastSkew)) }, leastSkew},
+		{"heard of in time", func() { s.follow(own.Add(leastSkew)) }, leastSkew},
+		{"heard of late, but for one", func() {
+			for i := range enoughBeats - 1 {
+				s.follow(own.Add(-time.Duration(i) * time.Second / 4))
+			}
+		}, leastSkew},
+		{"and once more", func() { s.follow(own.Add(-leastSkew)) }, 0},
 		{"ahead", func() { s.follow(own.Add(mostSkew)) }, mostSkew},
 		{"behind", func() { s.follow(own.Add(-mostSkew)) }, -mostSkew},
 		{"too far", func() { s.follow(own.Add(mostSkew + 1)) }, 0},
