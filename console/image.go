@@ -256,7 +256,7 @@ func (r *reconciler) pollImages(ctx context.Context) {
 		wait := r.busy[what] || r.after[what].After(r.c.now()) || r.c.now().Sub(r.looked[name]) < expireEvery
 		r.mu.Unlock()
 		if bakes && !wait {
-			r.start(ctx, what, func(ctx context.Context) error { return r.expire(ctx, name, baker) })
+			r.start(ctx, r.polls, what, func(ctx context.Context) error { return r.expire(ctx, name, baker) })
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 )
@@ -27,6 +26,7 @@ const (
 type reconciler struct {
 	c     *Console
 	slots chan struct{} // of what asks a cloud
+	ends  chan struct{} // of what waits until a cloud has let something go: that takes minutes, and nobody waits for it
 	turns chan struct{} // of events: none is frozen late because a cloud hangs
 	polls chan struct{} // of lists: a cloud that hangs keeps no other one from being looked at
 	freed chan struct{} // holds one when a job ended
@@ -45,7 +45,7 @@ type reconciler struct {
 }
 
 func newReconciler(c *Console) *reconciler {
-	return &reconciler{c: c, slots: make(chan struct{}, mostAtOnce), turns: make(chan struct{}, mostAtOnce), polls: make(chan struct{}, mostAtOnce), freed: make(chan struct{}, 1), busy: map[string]bool{}, after: map[string]time.Time{},
+	return &reconciler{c: c, slots: make(chan struct{}, mostAtOnce), ends: make(chan struct{}, mostAtOnce), turns: make(chan struct{}, mostAtOnce), polls: make(chan struct{}, mostAtOnce), freed: make(chan struct{}, 1), busy: map[string]bool{}, after: map[string]time.Time{},
 		polled: map[string]time.Time{}, missing: map[string]time.Time{}, strange: map[string]time.Time{}, looked: map[string]time.Time{}, started: c.now()}
 }
 
@@ -110,9 +110,8 @@ func (r *reconciler) look(ctx context.Context) time.Duration {
 				next = min(next, wait)
 				break
 			}
-			if !r.start(ctx, string(kind.kind)+"/"+rec.ID, func(ctx context.Context) error { return kind.step(ctx, rec.ID) }) {
+			if !r.start(ctx, r.slotsOf(rec), string(kind.kind)+"/"+rec.ID, func(ctx context.Context) error { return kind.step(ctx, rec.ID) }) {
 				r.full = true
-				break
 			}
 		}
 	}
@@ -141,15 +140,19 @@ func (r *reconciler) due(ctx context.Context, kind Kind) (free []Record, err err
 // farFuture is after everything that is ever due.
 var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// start does something beside; false: too much is under way.
-func (r *reconciler) start(ctx context.Context, what string, do func(context.Context) error) bool {
-	slots := r.slots
-	switch kind, _, _ := strings.Cut(what, "/"); kind {
-	case string(KindEvent):
-		slots = r.turns
-	case pollOfCloud, pollOfImages:
-		slots = r.polls
+// slotsOf are those for what is done about a record.
+func (r *reconciler) slotsOf(rec Record) chan struct{} {
+	switch {
+	case rec.Kind == KindEvent:
+		return r.turns
+	case rec.Kind == KindClearing, rec.State == string(InstanceEnding):
+		return r.ends
 	}
+	return r.slots
+}
+
+// start does something beside, in one of the slots; false: too much is under way.
+func (r *reconciler) start(ctx context.Context, slots chan struct{}, what string, do func(context.Context) error) bool {
 	select {
 	case slots <- struct{}{}:
 	default:

@@ -34,7 +34,7 @@ func (r *reconciler) pollClouds(ctx context.Context) time.Duration {
 		if busy {
 			continue
 		}
-		if left <= 0 && r.start(ctx, what, func(ctx context.Context) error { return r.poll(ctx, name) }) {
+		if left <= 0 && r.start(ctx, r.polls, what, func(ctx context.Context) error { return r.poll(ctx, name) }) {
 			left = every
 		}
 		next = min(next, left)

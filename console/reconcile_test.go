@@ -379,3 +379,38 @@ func TestListsDoNotWaitForClouds(t *testing.T) {
 	close(answer)
 	l.reconciler.jobs.Wait()
 }
+
+// A clinging cloud lets no machine go until it is told to.
+type clinging struct {
+	*fakeCloud
+	letGo chan struct{}
+}
+
+func (c clinging) Terminate(ctx context.Context, instance string) error {
+	<-c.letGo
+	return c.fakeCloud.Terminate(ctx, instance)
+}
+
+// TestLaunchesDoNotWaitForEnds: machines that take long to be gone keep none from being
+// launched.
+func TestLaunchesDoNotWaitForEnds(t *testing.T) {
+	l := newLiving(t, func(o *Options) { o.URL = "https://console.example" })
+	slow := clinging{newFakeCloud(), make(chan struct{})}
+	l.opts.Clouds["slow"] = slow
+	r := fair(AppRequest{App: "notice", Count: 2 * mostAtOnce})
+	r.Cloud = "slow"
+	e, _ := l.launched(t, r)
+	if _, err := l.EndEvent(t.Context(), anOwner, e.ID, e.Name); err != nil {
+		t.Fatal(err)
+	}
+	l.clock.advance(time.Hour)
+	until(t, "is all that ends at once", func() bool { l.reconciler.look(t.Context()); return len(l.reconciler.ends) == mostAtOnce })
+	r = fair(AppRequest{App: "notice"})
+	r.Event.Name = "after"
+	if _, err := l.Launch(t.Context(), anOwner, r, ""); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "is launched", func() bool { l.reconciler.look(t.Context()); return len(l.cloud.instances()) == 1 })
+	close(slow.letGo)
+	l.reconciler.jobs.Wait()
+}
