@@ -91,8 +91,11 @@ func (l *launches) launch(ctx context.Context, t *testing.T, one *launched) bool
 	return true
 }
 
-// end asks until the event is ending.
+// end asks until the event is ending, also when the scene is over: what was asked and not
+// answered may have happened, and would be taken for one that was lost.
 func (l *launches) end(ctx context.Context, t *testing.T, one *launched) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
 	for ctx.Err() == nil {
 		err := l.ask(ctx, l.anywhere(), ask{method: "POST", path: "/events/" + one.name + "/end", in: map[string]any{"name": one.name}})
 		// An end without an answer may have been written down.
