@@ -131,7 +131,6 @@ func TestALeaderIsLost(t *testing.T) {
 
 func isLost(t *testing.T, lose func(*testing.T, *process) (back func())) {
 	const stable = 8 * time.Second // as long as three voters need until one may be lost
-	const away = 3 * time.Second
 	n, others := oneAndTwo(t)
 	s := on(t, n)[0]
 	w := writes(t, s)
@@ -140,18 +139,22 @@ func isLost(t *testing.T, lose func(*testing.T, *process) (back func())) {
 		<-time.After(stable)
 		w.begin()
 		back := lose(t, p)
-		<-time.After(away)
-		members, err := n.members(t.Context())
-		if i := slices.IndexFunc(members, func(m Member) bool { return m.Leads }); i < 0 || members[i].Address == p.o.Address {
-			t.Errorf("without %s, which led, the members are %+v, %v", p.o.Address, members, err)
+		another := func(m Member) bool { return m.Leads && m.Address != p.o.Address }
+		for ctx := waiting(t); ; <-time.After(50 * time.Millisecond) {
+			members, err := n.members(ctx)
+			if err == nil && slices.ContainsFunc(members, another) {
+				break
+			}
+			if ctx.Err() != nil {
+				t.Fatalf("without %s, which led, the members are %+v, %v", p.o.Address, members, err)
+			}
 		}
+		check(t, s.Update(waiting(t), func(tx console.Tx) error { // while it is away
+			return tx.Put(console.Record{Kind: "round", ID: p.o.Address})
+		}))
 		back()
 		voting(t, n)
-		gap := w.end()
-		t.Logf("no write for %v", gap.Round(time.Millisecond))
-		if gap >= away-100*time.Millisecond {
-			t.Errorf("there was no write while %s, which led, was away", p.o.Address)
-		}
+		t.Logf("no write for %v", w.end().Round(time.Millisecond)) // how long is for e2e/cluster, on a machine that has time
 	}
 	w.stop()
 	w.verify(t, s)

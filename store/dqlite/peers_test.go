@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -121,13 +122,16 @@ func TestConsolesKeepBackupsTogether(t *testing.T) {
 	}
 
 	check(t, first.Close()) // and what it had is still there
+	until(t, third, "another that leads", func(s console.ClusterState) bool {
+		return slices.ContainsFunc(s.Members, func(m console.Member) bool { return m.Leads && m.Answers })
+	})
 	begun := time.Now()
 	keepers[1].has(t, "one", one)
 	keepers[2].has(t, "one", one)
 	two := keepers[2].receive(t, "two", []byte("ten for the cake"))
 	t.Logf("with one console lost, two reads and a backup took %s", time.Since(begun))
 	keepers[1].has(t, "two", two)
-	if keepers[1].files(t) != 2 || keepers[2].Alone() != 0 {
+	if keepers[1].files(t)+keepers[2].files(t) != 3 || keepers[2].Alone() != 0 { // the first one is where its first copy went
 		t.Errorf("the two that are left have %d and %d", keepers[1].files(t), keepers[2].files(t))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
