@@ -1,9 +1,12 @@
 package ec2fake
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -23,13 +26,28 @@ func keys(access, secret, token string) aws.CredentialsProvider {
 	})
 }
 
+// inOne sends each request in one piece. The SDK closes a request's body as soon as it
+// has the answer's head; net/http, where it sends the body apart, may ask it for more
+// after that, takes what it is told for a failure, and ends the connection in the middle
+// of the answer. Programs ask again then, as the SDK does by itself; these tests ask once.
+type inOne struct{}
+
+func (inOne) Do(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return http.DefaultClient.Do(r)
+}
+
 // client speaks to the fake as programs speak to EC2, and asks once.
 func client(f *Fake, region string) *ec2.Client {
-	return ec2.New(ec2.Options{BaseEndpoint: &f.URL, Region: region, Credentials: keys(f.AccessKey, f.SecretKey, ""), Retryer: aws.NopRetryer{}})
+	return ec2.New(ec2.Options{BaseEndpoint: &f.URL, Region: region, Credentials: keys(f.AccessKey, f.SecretKey, ""), Retryer: aws.NopRetryer{}, HTTPClient: inOne{}})
 }
 
 func ssmClient(f *Fake, region string) *ssm.Client {
-	return ssm.New(ssm.Options{BaseEndpoint: &f.URL, Region: region, Credentials: keys(f.AccessKey, f.SecretKey, ""), Retryer: aws.NopRetryer{}})
+	return ssm.New(ssm.Options{BaseEndpoint: &f.URL, Region: region, Credentials: keys(f.AccessKey, f.SecretKey, ""), Retryer: aws.NopRetryer{}, HTTPClient: inOne{}})
 }
 
 // code is the code of an API's error; empty: it is none.
@@ -138,7 +156,7 @@ func TestAMachineIsLaunchedOnceAndEnds(t *testing.T) {
 func TestSignaturesAreChecked(t *testing.T) {
 	f := New(t, Options{})
 	describe := func(region string, with aws.CredentialsProvider) error {
-		c := ec2.New(ec2.Options{BaseEndpoint: &f.URL, Region: region, Credentials: with, Retryer: aws.NopRetryer{}})
+		c := ec2.New(ec2.Options{BaseEndpoint: &f.URL, Region: region, Credentials: with, Retryer: aws.NopRetryer{}, HTTPClient: inOne{}})
 		_, err := c.DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{})
 		return err
 	}
