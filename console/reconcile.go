@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	mostAtOnce = 8                      // launches and ends that are under way, and as many events that are looked at
+	mostAtOnce = 8                      // launches that are under way, and as many events that are looked at
+	mostEnds   = 4 * mostAtOnce         // ends that are under way: each mostly waits
 	breather   = 200 * time.Millisecond // between two looks, so that a flood of changes costs little
 	holdOff    = 5 * time.Second        // until what could not be written down is tried again
 	mostDue    = 64                     // records that are looked at in one go
@@ -45,7 +46,7 @@ type reconciler struct {
 }
 
 func newReconciler(c *Console) *reconciler {
-	return &reconciler{c: c, slots: make(chan struct{}, mostAtOnce), ends: make(chan struct{}, mostAtOnce), turns: make(chan struct{}, mostAtOnce), polls: make(chan struct{}, mostAtOnce), freed: make(chan struct{}, 1), busy: map[string]bool{}, after: map[string]time.Time{},
+	return &reconciler{c: c, slots: make(chan struct{}, mostAtOnce), ends: make(chan struct{}, mostEnds), turns: make(chan struct{}, mostAtOnce), polls: make(chan struct{}, mostAtOnce), freed: make(chan struct{}, 1), busy: map[string]bool{}, after: map[string]time.Time{},
 		polled: map[string]time.Time{}, missing: map[string]time.Time{}, strange: map[string]time.Time{}, looked: map[string]time.Time{}, started: c.now()}
 }
 
@@ -96,11 +97,18 @@ func (r *reconciler) look(ctx context.Context) time.Duration {
 	r.c.clock.doubt() // a jump counts from when it was
 	next := r.pollClouds(ctx)
 	r.pollImages(ctx)
-	for _, kind := range []struct {
-		kind Kind
-		step func(context.Context, string) error
-	}{{KindEvent, r.stepEvent}, {KindInstance, r.stepInstance}, {KindClearing, r.stepClearing}, {KindBake, r.stepBake}} {
-		due, err := r.due(ctx, kind.kind)
+	for _, of := range []struct {
+		Query
+		slots chan struct{}
+		step  func(context.Context, string) error
+	}{
+		{Query{Kind: KindEvent}, r.turns, r.stepEvent},
+		{Query{Kind: KindInstance, Except: string(InstanceEnding)}, r.slots, r.stepInstance},
+		{Query{Kind: KindInstance, State: string(InstanceEnding)}, r.ends, r.stepInstance},
+		{Query{Kind: KindClearing}, r.ends, r.stepClearing},
+		{Query{Kind: KindBake}, r.slots, r.stepBake},
+	} {
+		due, err := r.due(ctx, of.Query)
 		if err != nil {
 			r.c.log.Error("look at what is due", "err", err)
 			return holdOff
@@ -110,7 +118,7 @@ func (r *reconciler) look(ctx context.Context) time.Duration {
 				next = min(next, wait)
 				break
 			}
-			if !r.start(ctx, r.slotsOf(rec), string(kind.kind)+"/"+rec.ID, func(ctx context.Context) error { return kind.step(ctx, rec.ID) }) {
+			if !r.start(ctx, of.slots, string(of.Kind)+"/"+rec.ID, func(ctx context.Context) error { return of.step(ctx, rec.ID) }) {
 				r.full = true
 			}
 		}
@@ -118,16 +126,17 @@ func (r *reconciler) look(ctx context.Context) time.Duration {
 	return next
 }
 
-// due are the records of a kind that nothing is done about yet, the first due first.
-func (r *reconciler) due(ctx context.Context, kind Kind) (free []Record, err error) {
+// due are the records that nothing is done about yet, the first due first.
+func (r *reconciler) due(ctx context.Context, of Query) (free []Record, err error) {
+	of.Due, of.Limit = farFuture, mostDue
 	err = r.c.store.View(ctx, func(tx Tx) error {
-		all, err := tx.List(Query{Kind: kind, Due: farFuture, Limit: mostDue})
+		all, err := tx.List(of)
 		free = all[:0]
 		now := r.c.now()
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, rec := range all {
-			what := string(kind) + "/" + rec.ID
+			what := string(of.Kind) + "/" + rec.ID
 			if !r.busy[what] && !r.after[what].After(now) {
 				free = append(free, rec)
 			}
@@ -139,17 +148,6 @@ func (r *reconciler) due(ctx context.Context, kind Kind) (free []Record, err err
 
 // farFuture is after everything that is ever due.
 var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// slotsOf are those for what is done about a record.
-func (r *reconciler) slotsOf(rec Record) chan struct{} {
-	switch {
-	case rec.Kind == KindEvent:
-		return r.turns
-	case rec.Kind == KindClearing, rec.State == string(InstanceEnding):
-		return r.ends
-	}
-	return r.slots
-}
 
 // start does something beside, in one of the slots; false: too much is under way.
 func (r *reconciler) start(ctx context.Context, slots chan struct{}, what string, do func(context.Context) error) bool {

@@ -57,7 +57,7 @@ func (s *skew) follow(fleet time.Time) (other bool) {
 		by = 0
 	}
 	// A beat that one hears of late looks like a clock that is behind, and each that follows it
-	// would be further behind. So it is believed when many say so; of those the newest is.
+	// would be further behind. So it is believed when many say so, and then the one that is least behind.
 	if s.late = append(s.late, by); by < s.by && s.by-by <= mostLate {
 		if len(s.late) < enoughBeats {
 			return false

@@ -110,6 +110,7 @@ type Query struct {
 	Kind   Kind // required
 	Parent string
 	State  string
+	Except string    // a state that is left out
 	Due    time.Time // due at this time or before; then in the order of Due
 	After  *Record   // continue after this one: its Sort (or Due) and ID count
 	Limit  int       // at most 1000; 0: 1000

@@ -51,6 +51,9 @@ func (t *tx) List(q console.Query) ([]console.Record, error) {
 	if q.State != "" {
 		and("state = ?", q.State)
 	}
+	if q.Except != "" {
+		and("state <> ?", q.Except)
+	}
 	if !q.Due.IsZero() {
 		order = "due"
 		and("due <= ?", q.Due.UnixMilli())

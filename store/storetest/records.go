@@ -255,6 +255,8 @@ func listNarrows(t *testing.T, s console.Store) {
 			{console.Query{Kind: thing, Parent: "p"}, "310"},
 			{console.Query{Kind: thing, State: "open"}, "320"},
 			{console.Query{Kind: thing, State: "open", Parent: "p"}, "30"},
+			{console.Query{Kind: thing, Except: "open"}, "1"},
+			{console.Query{Kind: thing, Except: "ended", Due: noon}, "02"},
 			{console.Query{Kind: thing, State: "open", Parent: "p", After: &all[0]}, "0"},
 			{console.Query{Kind: thing, After: &console.Record{Sort: "b", ID: "1"}}, "20"},
 			{console.Query{Kind: thing, After: &console.Record{Sort: "aa"}}, "120"}, // that none has it is fine
