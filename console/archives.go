@@ -112,9 +112,9 @@ func keptArchive(a Archive) wire.KeptArchive {
 
 // noteArchive writes down that an archive is in the vault, and of the final one also that
 // its instance may go. One that came before stays as it was noted.
-func (c *Console) noteArchive(ctx context.Context, a Archive) (Archive, error) {
-	noted := a
-	err := c.store.Update(ctx, func(tx Tx) error {
+func (c *Console) noteArchive(ctx context.Context, a Archive) (noted Archive, err error) {
+	a.Verified = c.now().UTC()
+	err = c.store.Update(ctx, func(tx Tx) error {
 		noted = a
 		known, err := get[Archive](tx, a.record().ID)
 		switch {

@@ -19,7 +19,7 @@ import (
 
 // withVault has a console keep archives in the folder that is returned.
 func withVault(t testing.TB, dir *string) func(*Options) {
-	return func(o *Options) { o.Archives, *dir = openArchives(t, ArchivesOptions{Now: o.Now}) }
+	return func(o *Options) { o.Archives, *dir = openArchives(t, ArchivesOptions{}) }
 }
 
 // backup is an archive of the machine's state.

@@ -91,9 +91,6 @@ func New(ctx context.Context, opts Options) (*Console, error) {
 	if opts.Name != "" {
 		c.skew = &skew{own: opts.Now, log: opts.Log}
 		c.now = c.skew.now
-		if opts.Archives != nil {
-			opts.Archives.opts.Now = c.now
-		}
 	}
 	fleet, err := newFleet(ctx, c)
 	if err != nil {

@@ -36,9 +36,8 @@ type ArchivesOptions struct {
 	Limits archive.Limits
 	// Free is how many bytes the vault's disk still takes. Nil: nobody asks.
 	Free  func() (int64, error)
-	Spare int64            // bytes of that disk that are left alone; 0: DefaultSpare
-	Now   func() time.Time // nil: time.Now
-	Log   *slog.Logger     // nil: nothing is logged
+	Spare int64        // bytes of that disk that are left alone; 0: DefaultSpare
+	Log   *slog.Logger // nil: nothing is logged
 }
 
 // Archives keeps backups of instances: each under "<instance>.<name>" in one vault, and
@@ -64,9 +63,6 @@ func NewArchives(opts ArchivesOptions) *Archives {
 	opts.Limits.Bytes = cmp.Or(opts.Limits.Bytes, DefaultMostUnfolded)
 	opts.Limits.Entries = cmp.Or(opts.Limits.Entries, 250_000)
 	opts.Limits.List = cmp.Or(opts.Limits.List, 64<<20)
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -85,7 +81,8 @@ type Incoming struct {
 
 // Receive keeps an archive, and returns once it was read back from the vault and verified,
 // and once another console has it where there is one that answers.
-// The same one again is the same. Its error is an *InputError for what is no archive, or
+// The same one again is the same. When it was verified is left to the caller, whose clock
+// the store goes by. Its error is an *InputError for what is no archive, or
 // too much; a *ConflictError for another one under a name that is taken; a *BusyError for
 // what may come again.
 func (a *Archives) Receive(ctx context.Context, in Incoming) (Archive, error) {
@@ -279,7 +276,7 @@ func (a *Archives) readBack(ctx context.Context, key string, in Incoming) (Archi
 		return Archive{}, errors.Join(w.err(), a.opts.Vault.Delete(context.WithoutCancel(ctx), key))
 	}
 	kept := Archive{Instance: in.Instance, Name: in.Name, Size: back.size, SHA256: hex.EncodeToString(back.sum.Sum(nil)),
-		Final: manifest.Final, Taken: manifest.Taken, Verified: a.opts.Now().UTC()}
+		Final: manifest.Final, Taken: manifest.Taken}
 	for _, e := range manifest.Entries {
 		if e.Kind == archive.KindFile {
 			kept.Files++

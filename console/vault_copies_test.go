@@ -40,7 +40,7 @@ func newTrio(t *testing.T) *trio {
 			if keys(o); n > 0 {
 				o.Store, o.Keys, o.Now = trio.consoles[0].store, trio.consoles[0].opts.Keys, trio.consoles[0].clock.Now
 			}
-			o.Archives, trio.dirs[n] = openArchives(t, ArchivesOptions{Now: o.Now, Peers: peersOf{trio, name}})
+			o.Archives, trio.dirs[n] = openArchives(t, ArchivesOptions{Peers: peersOf{trio, name}})
 		}))
 	}
 	return trio

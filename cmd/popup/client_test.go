@@ -77,7 +77,7 @@ func openSite(env *testscript.Env) (s *site, err error) {
 	cloud, paid := newPretence(ctx, env.T().(testing.TB)), &paidPretence{newPretence(ctx, env.T().(testing.TB))}
 	oven := &oven{pretence: newPretence(ctx, env.T().(testing.TB)), gone: map[string]bool{}}
 	opts := console.Options{Store: store, Keys: keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": cloud, "paid": paid, "oven": oven}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}, "paid": {SameMachine: true}, "oven": {SameMachine: true}}, URL: s.url, Version: "test",
-		Archives: console.NewArchives(console.ArchivesOptions{Vault: vault, Now: s.now}), Now: s.now}
+		Archives: console.NewArchives(console.ArchivesOptions{Vault: vault}), Now: s.now}
 	opts.Binary.URLs = []string{s.url + "/download/" + strings.Repeat("e", 64)}
 	opts.Binary.SHA256 = map[string]string{"amd64": strings.Repeat("e", 64)}
 	c, err := console.New(ctx, opts)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"popup/console"
 	"popup/internal/archive"
@@ -63,6 +64,7 @@ func (c *fakeConsole) receive(w http.ResponseWriter, r *http.Request, in console
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	k.Verified = time.Now().UTC()
 	c.kept = append(c.kept, k)
 	_ = json.NewEncoder(w).Encode(inWords(k))
 }
