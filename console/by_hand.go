@@ -102,12 +102,16 @@ func (c *Console) ConfirmOff(ctx context.Context, a Actor, instance string) erro
 // confirmOver says by itself that a machine is turned off whose last word was that it is
 // over: it turned itself off.
 func (r *reconciler) confirmOver(ctx context.Context, s subject) error {
-	hand := r.c.byHand(s.Instance)
-	if hand == nil || !s.saidOver() {
+	if !s.saidOver() {
 		return nil
 	}
-	if _, err := r.cloud(ctx, s.Cloud); err != nil {
+	cloud, err := r.cloud(ctx, s.Cloud)
+	if err != nil {
 		return err
+	}
+	hand, is := cloud.(ByHand)
+	if !is {
+		return nil
 	}
 	if err := hand.Confirm(ctx, s.ID); err != nil && !errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("note that it is off: %w", err)

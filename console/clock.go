@@ -42,6 +42,14 @@ func newClock(now func() time.Time, uptime func() time.Duration, log *slog.Logge
 	return &clock{now: now, uptime: uptime, log: log, sound: sound, last: sound}
 }
 
+// believe has the clock be right as it is: from now on it is another one.
+func (k *clock) believe() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.sound = k.now().Round(0).Add(-k.uptime())
+	k.last, k.why = k.sound, ""
+}
+
 // doubt reads the clock, and says to an event's owner why its date is not acted on;
 // empty: it is.
 func (k *clock) doubt() string {

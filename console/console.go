@@ -87,11 +87,12 @@ func New(ctx context.Context, opts Options) (*Console, error) {
 	if opts.Clouds[opts.Cloud] == nil {
 		return nil, fmt.Errorf("open the console: there is no cloud %q", opts.Cloud)
 	}
-	c := &Console{opts: opts, store: opts.Store, log: opts.Log, now: opts.Now, wake: make(chan struct{}, 1), door: newDoor(), clock: newClock(opts.Now, uptime, opts.Log)}
+	c := &Console{opts: opts, store: opts.Store, log: opts.Log, now: opts.Now, wake: make(chan struct{}, 1), door: newDoor()}
 	if opts.Name != "" {
 		c.skew = &skew{own: opts.Now, log: opts.Log}
 		c.now = c.skew.now
 	}
+	c.clock = newClock(c.now, uptime, opts.Log)
 	fleet, err := newFleet(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open the console: %w", err)

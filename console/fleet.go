@@ -18,6 +18,7 @@ type fleet struct {
 	follows bool // it is kept up to date, and not read at once
 
 	reading sync.Mutex // held by whoever reads the store's changes
+	writes  sync.Mutex // held by whoever writes down what was heard
 
 	mu          sync.RWMutex // guards what follows
 	listens     time.Time    // since when; nobody is called silent for what came before

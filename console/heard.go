@@ -108,6 +108,8 @@ func unpack(packed []byte) (all []hearing, err error) {
 
 // writeHeard writes down when each instance was heard, if any was since it did so last.
 func (f *fleet) writeHeard(ctx context.Context) error {
+	f.writes.Lock()
+	defer f.writes.Unlock()
 	f.mu.Lock()
 	var all []hearing
 	var slowest time.Duration
@@ -165,8 +167,8 @@ func (f *fleet) heardAt(written time.Time) time.Time {
 	return earliest(written, now)
 }
 
-// forgetConsoles removes what consoles heard that left for good, once it is kept with what
-// this one did.
+// forgetConsoles removes what consoles heard that wrote nothing down for long, since they
+// left or heard nothing, once it is kept with what this one did.
 func (c *Console) forgetConsoles(ctx context.Context) error {
 	left := c.fleet.left()
 	if len(left) == 0 {

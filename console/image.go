@@ -250,13 +250,13 @@ const expireEvery = time.Hour
 // pollImages has the images of each cloud looked through, where it is time for that.
 func (r *reconciler) pollImages(ctx context.Context) {
 	for name, cloud := range r.c.opts.Clouds {
-		baker, bakes := cloud.(Baker)
+		_, bakes := cloud.(Baker)
 		what := pollOfImages + "/" + name
 		r.mu.Lock()
 		wait := r.busy[what] || r.after[what].After(r.c.now()) || r.c.now().Sub(r.looked[name]) < expireEvery
 		r.mu.Unlock()
 		if bakes && !wait {
-			r.start(ctx, r.polls, what, func(ctx context.Context) error { return r.expire(ctx, name, baker) })
+			r.start(ctx, r.polls, what, func(ctx context.Context) error { return r.expire(ctx, name) })
 		}
 	}
 }
@@ -268,32 +268,37 @@ func (r *reconciler) expireSoon(cloud string) {
 	r.mu.Unlock()
 }
 
-func (r *reconciler) expire(ctx context.Context, cloud string, baker Baker) error {
+func (r *reconciler) expire(ctx context.Context, name string) error {
 	r.mu.Lock()
-	r.looked[cloud] = r.c.now()
+	r.looked[name] = r.c.now()
 	r.mu.Unlock()
+	cloud, err := r.cloud(ctx, name)
+	if err != nil {
+		return err
+	}
+	baker := cloud.(Baker) // it was one
 	within, cancel := context.WithTimeout(ctx, imagesTimeout)
 	images, err := baker.Images(within)
 	cancel()
 	if err != nil {
-		return fmt.Errorf("list the images of %s: %w", cloud, err)
+		return fmt.Errorf("list the images of %s: %w", name, err)
 	}
 	used, err := r.c.usedImages(ctx)
 	if err != nil || r.c.clock.doubt() != "" { // their age is by a clock that jumped
 		return err
 	}
 	for _, id := range expired(images, used, r.c.opts.KeepImages, r.c.now()) {
-		if _, err := r.cloud(ctx, cloud); err != nil {
+		if _, err := r.cloud(ctx, name); err != nil {
 			return err
 		}
 		within, cancel := context.WithTimeout(ctx, forgetTimeout)
 		bad := baker.Forget(within, id)
 		cancel()
 		if bad != nil {
-			err = errors.Join(err, fmt.Errorf("forget the image %s of %s: %w", id, cloud, bad))
+			err = errors.Join(err, fmt.Errorf("forget the image %s of %s: %w", id, name, bad))
 			continue
 		}
-		r.c.log.Info("image expired", "image", id, "cloud", cloud)
+		r.c.log.Info("image expired", "image", id, "cloud", name)
 	}
 	return err
 }

@@ -31,6 +31,8 @@ const (
 	blindFor = 2 * time.Second
 	// leaseTime bounds one look at the lease, and one try to take it or to give it back.
 	leaseTime = 5 * time.Second
+	// endsIn is how long a transaction that was begun in a term may go on after it.
+	endsIn = 30 * time.Second
 )
 
 // ErrLeaseLost says that another console does by now what this one was about to do.
@@ -80,22 +82,42 @@ func (c *Console) lead(ctx context.Context) error {
 // awaitLease waits until this console has taken the lease.
 func (c *Console) awaitLease(ctx context.Context) (*term, error) {
 	w := watcher{name: c.opts.Name}
+	said := false // why it cannot be had
 	for {
 		changed := c.store.Changed() // before the look, so that nothing is missed
 		is, err := c.lookAtLease(ctx)
 		if err != nil {
 			w.blind()
 		} else if beat, free := w.sees(is, time.Now()); free {
-			if t, err := c.takeLease(ctx, is); err == nil {
+			var t *term
+			if t, err = c.takeLease(ctx, is); err == nil {
 				return t, nil
 			}
-		} else if beat && c.skew.follow(time.UnixMilli(is.Clock)) {
-			c.fleet.deaf() // what was heard before was by another clock
+		} else if beat {
+			c.goBy(time.UnixMilli(is.Clock))
+		}
+		if bad := err != nil && !errors.Is(err, ErrLeaseLost); bad && !said && ctx.Err() == nil {
+			c.log.Warn("which console leads is not known, and this one cannot lead; it tries on", "err", err)
+			said = true
+		} else if !bad {
+			said = false
 		}
 		if !pause(ctx, changed) {
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// goBy goes by the fleet's time, as it was a moment ago where the lease is held.
+func (c *Console) goBy(fleet time.Time) {
+	other, first := c.skew.follow(fleet)
+	if other {
+		c.fleet.deaf() // what was heard before was by another clock
+	}
+	if first {
+		c.clock.believe()
+	}
+	c.clock.doubt() // the clock of who leads may jump, and this console goes on with its time
 }
 
 // pause waits until the lease is to be looked at again; false: ctx ended.
@@ -196,6 +218,7 @@ func (t *term) run(ctx context.Context, c *Console) error {
 }
 
 // under is this console as it is in a term: with no other store to write to than a fenced one.
+// What it hears from instances (fleet) has the other one: any console writes that down.
 func (c *Console) under(t *term) *Console {
 	led := *c
 	led.term, led.store = t, fenced{c.store, t}
@@ -283,11 +306,25 @@ type fenced struct {
 	term *term
 }
 
-// Update implements Store. Its error is ErrLeaseLost where the term is over.
+// Update implements Store. Its error is ErrLeaseLost where the term is over. What holds the
+// store goes on though ctx ends: nobody can take the lease meanwhile, and a change that takes
+// longer than a term without beats would never be made.
 func (s fenced) Update(ctx context.Context, fn func(Tx) error) error {
-	err := s.Store.Update(ctx, func(tx Tx) error {
+	goesOn, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	waits := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+	defer waits()
+	begun := false
+	err := s.Store.Update(goesOn, func(tx Tx) error {
 		if err := s.term.holds(tx); err != nil {
 			return err
+		}
+		if !begun { // it may be begun anew
+			if begun = waits(); !begun {
+				return context.Cause(ctx)
+			}
+			end := time.AfterFunc(endsIn, func() { cancel(context.DeadlineExceeded) })
+			context.AfterFunc(goesOn, func() { end.Stop() })
 		}
 		return fn(tx)
 	})

@@ -267,6 +267,40 @@ func TestOneTakesTheLease(t *testing.T) {
 	}
 }
 
+// TestALongChangeIsMade: what takes longer than a term lasts without a beat, and holds the
+// store all that time, is written all the same. What comes after it is of the next term.
+func TestALongChangeIsMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newCluster(t, map[string]time.Duration{"a": 0})["a"]
+		lead, err := a.takeLease(t.Context(), leaseOf(t, a.store))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, lose := context.WithCancelCause(t.Context())
+		lead.lose = lose
+		go lead.beats(ctx, a.skew)
+		led := a.under(lead)
+		err = led.store.Update(ctx, func(tx Tx) error {
+			time.Sleep(standsFor)
+			return put(tx, Event{ID: "id-fair", Name: "fair"})
+		})
+		if err != nil || ctx.Err() == nil {
+			t.Errorf("it took %s: %v; its term: %v", standsFor, err, ctx.Err())
+		}
+		checkState(t, "what it wrote", stored[Event](t, a.testConsole, "id-fair").Name, "fair")
+		if err := led.store.Update(ctx, func(Tx) error { return nil }); err == nil {
+			t.Error("so was another one after that")
+		}
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		again := a.under(&term{store: a.store, holder: "a", number: lead.number, lose: func(error) {}, until: time.Now().Add(time.Hour)})
+		err = again.store.Update(short, func(Tx) error { time.Sleep(2 * endsIn); return nil })
+		if err == nil {
+			t.Error("one that does not end was made")
+		}
+	})
+}
+
 // TestNothingIsAskedInALostTerm: neither where another console has the lease, nor where this
 // one was stopped for so long that another may.
 func TestNothingIsAskedInALostTerm(t *testing.T) {

@@ -34,6 +34,7 @@ type skew struct {
 	by    time.Duration   // the fleet's time is that much ahead of own
 	late  []time.Duration // the same by the last beats, where all of them were behind that
 	apart bool            // that was said
+	led   bool            // it followed somebody
 }
 
 // now is the fleet's time.
@@ -44,10 +45,11 @@ func (s *skew) now() time.Time {
 }
 
 // follow takes in what the fleet's time was a moment ago, and says whether it goes by another
-// one from now on.
-func (s *skew) follow(fleet time.Time) (other bool) {
+// one from now on; first: it went by its own until now.
+func (s *skew) follow(fleet time.Time) (other, first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	first, s.led = !s.led, true
 	by := fleet.Sub(s.own())
 	far := by.Abs() > mostSkew
 	if far && !s.apart {
@@ -60,13 +62,13 @@ func (s *skew) follow(fleet time.Time) (other bool) {
 	// would be further behind. So it is believed when many say so, and then the one that is least behind.
 	if s.late = append(s.late, by); by < s.by && s.by-by <= mostLate {
 		if len(s.late) < enoughBeats {
-			return false
+			return false, first
 		}
 		by = slices.Max(s.late)
 	}
 	other = (by - s.by).Abs() > leastSkew
 	s.by, s.late = by, nil
-	return other
+	return other, first
 }
 
 // reach has the fleet's time not be before one that was: what was written down then is

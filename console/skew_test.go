@@ -138,6 +138,35 @@ func peopleOnTwo(t *testing.T, first, second *mate) {
 }
 
 // TestSkew: what is near is followed, what is far is not, and who leads comes back to its own.
+// TestTheFleetsClockJumps: whoever takes over from a console whose clock jumped doubts the
+// time that it goes on with. That the first one it follows has another clock is no jump.
+func TestTheFleetsClockJumps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newCluster(t, map[string]time.Duration{"b": 0})["b"]
+		b.start(t)
+		is := lease{Holder: "a", Term: 1}
+		doubts := func(ahead time.Duration, want bool) {
+			t.Helper()
+			for range 20 {
+				is.Beat, is.Clock = is.Beat+1, b.opts.Now().Add(ahead).UnixMilli()
+				b.write(t, func(tx Tx) error { return put(tx, is) })
+				time.Sleep(beatEvery)
+			}
+			if why := b.Console.clock.doubt(); (why != "") != want || b.now().Sub(b.opts.Now()).Round(time.Second) != ahead {
+				t.Errorf("behind one that is %s ahead it is %s ahead, and doubts that: %q", ahead, b.now().Sub(b.opts.Now()), why)
+			}
+		}
+		doubts(10*time.Minute, false)
+		doubts(0, false)
+		doubts(mostJump+time.Minute, true)
+		time.Sleep(2 * standsFor)
+		b.holder(t, 0, "b", 2)
+		if why := b.Console.clock.doubt(); why == "" {
+			t.Error("it leads, and believes the clock that it goes on with")
+		}
+	})
+}
+
 func TestSkew(t *testing.T) {
 	own := aDay
 	s := &skew{own: func() time.Time { return own }, log: slog.New(slog.DiscardHandler)}
