@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"popup/console"
+	"popup/store"
 )
 
 const (
@@ -188,8 +189,10 @@ func (r *running) fits(ctx context.Context, n newcomer, h Host, members []Member
 	if n.URL != h.URL {
 		return refused(fmt.Sprintf("the consoles of this cluster are reached at one URL, %s, which leads to all of them: start this one with --url %s", h.URL, h.URL))
 	}
-	if err := r.store.Fits(ctx, n.Steps); err != nil {
+	if err := r.store.Fits(ctx, n.Steps); errors.Is(err, store.ErrVersion) {
 		return refused(fmt.Sprintf("its version is %s, and here it is %s: %v", n.Version, h.Version, err))
+	} else if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()

@@ -119,9 +119,9 @@ func TestThreeJoinAndLeave(t *testing.T) {
 	if !maps.EqualFunc(got, handed, slices.Equal) {
 		t.Errorf("it is handed %q", got)
 	}
+	began := time.Now()
 	c, err := Grow(waiting(t), third, filepath.Join(t.TempDir(), "none"))
 	check(t, err)
-	began := time.Now()
 	until(t, first, "what says that it is too early", func(s console.ClusterState) bool { return strings.Contains(s.Why, "wait until it is 10 s") })
 	s := until(t, first, "one that tolerates a failure", func(s console.ClusterState) bool { return s.Tolerates == 1 })
 	if took := time.Since(began); took < stableTime || s.String() != "tolerates one failure" {
@@ -289,7 +289,8 @@ func TestANodeIsKilledWhileItJoins(t *testing.T) {
 	in, err := Grow(waiting(t), o, filepath.Join(t.TempDir(), "none"))
 	check(t, err)
 	check(t, in.Close())
-	// It was let in, and did not write that down.
+	// It was let in, and did not write that down; the engine may do so right then.
+	check(t, wasLetIn(o.Dir))
 	check(t, os.WriteFile(filepath.Join(o.Dir, joinFile), nil, 0o600))
 	grown(t, o)
 	if s, err := c.State(waiting(t)); err != nil || len(s.Members) != 2 {
@@ -330,9 +331,9 @@ func TestOtherVersionsAreNotLetIn(t *testing.T) {
 		steps []string
 		want  string
 	}{
-		"newer":   {append(slices.Clone(steps), "more"), "newer than the store"},
+		"newer":   {append(slices.Clone(steps), "more"), "it is newer"},
 		"another": {[]string{"other"}, "another build"},
-		"older":   {nil, "older than the store"},
+		"older":   {nil, "is older"},
 	} {
 		if err := c.Fits(waiting(t), test.steps); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
@@ -348,6 +349,12 @@ func TestOtherVersionsAreNotLetIn(t *testing.T) {
 	check(t, err)
 	_, err = r.admit(waiting(t), newcomer{Secret: line.Secret, Address: freeAddress(t), Key: public, URL: testURL, Version: "v2", Steps: append(steps, "more")}, Host{URL: testURL, Version: "v1"})
 	says(t, err, "its version is v2, and here it is v1")
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	err = r.fits(over, newcomer{Address: freeAddress(t), URL: testURL, Steps: steps}, Host{URL: testURL}, nil)
+	if why := refused(""); err == nil || errors.As(err, &why) {
+		t.Errorf("a store that does not answer is told as %v", err)
+	}
 }
 
 // TestConsolesAtTwoURLs are not let stand beside each other.
