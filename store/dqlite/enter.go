@@ -42,6 +42,14 @@ func mend(dir string) error {
 	return nil
 }
 
+// wasLetIn writes down that a node was let in. The engine may have done so meanwhile.
+func wasLetIn(dir string) error {
+	if err := os.Remove(filepath.Join(dir, joinFile)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // isLetIn waits until the node is one of its cluster.
 func (n *node) isLetIn(ctx context.Context) error {
 	waiting, stop := context.WithCancelCause(ctx)
