@@ -56,8 +56,12 @@ func (o Options) validate() error {
 }
 
 func isAddress(address string) error {
-	if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" || port == "0" {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" || port == "" || port == "0" {
 		return fmt.Errorf("%q is no address of a node: give HOST:PORT, as the others reach it", address)
+	}
+	if net.ParseIP(host).IsUnspecified() {
+		return fmt.Errorf("%q is no address of a node: it leads each of the others to itself; give the one of this machine at which they reach it", address)
 	}
 	return nil
 }

@@ -142,7 +142,12 @@ func TestRefusals(t *testing.T) {
 		_, err = Open(soon(), bad)
 		says(t, err, "no address of a node", "HOST:PORT")
 	}
-	bad.Dir = ""
+	for _, address := range []string{"0.0.0.0:9000", "[::]:9000", "[::ffff:0.0.0.0]:9000"} {
+		bad.Address = address
+		_, err = Open(soon(), bad)
+		says(t, err, "no address of a node", "leads each of the others to itself")
+	}
+	bad.Dir, bad.Address = "", ""
 	_, err = Open(soon(), bad)
 	says(t, err, "in which folder", "no address of a node")
 	bad = options(t, a)
