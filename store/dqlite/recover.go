@@ -5,7 +5,6 @@ package dqlite
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -56,7 +55,8 @@ func backupStopped(ctx context.Context, dir string, to io.Writer) (err error) {
 func recoverAlone(ctx context.Context, dir string) (r Recovered, err error) {
 	made := dir + madeSuffix
 	r.Aside = dir + asideSuffix
-	if _, err := os.Stat(r.Aside); err == nil {
+	moved := !isMissing(r.Aside)
+	if moved && !(isNew(dir) && isMissing(made)) { // else it was killed when all was done but to tell
 		return r, fmt.Errorf("%s is there already, of an earlier recovery: move it away first", r.Aside)
 	}
 	free, err := notRunning(ctx, dir)
@@ -64,29 +64,35 @@ func recoverAlone(ctx context.Context, dir string) (r Recovered, err error) {
 		return r, err
 	}
 	defer free()
-	if !isNew(dir) || isNew(made) || isMissing(made) { // else it was killed when they had changed places
-		if err := noneAnswers(ctx, dir); err != nil {
+	if !moved {
+		if err := change(ctx, dir, made, r.Aside); err != nil {
 			return r, err
 		}
-		if err := remake(ctx, dir, made); err != nil {
-			return r, err
-		}
-		if err := unix.Renameat2(unix.AT_FDCWD, made, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE); err != nil {
-			return r, fmt.Errorf("have %s and %s change places: %w", made, dir, err)
-		}
-	}
-	err = os.Rename(made, r.Aside)
-	if err == nil {
-		err = atomicfile.SyncDir(filepath.Dir(dir))
-	}
-	if err != nil {
-		return r, err
 	}
 	text, err := os.ReadFile(filepath.Join(dir, newestFile))
 	if err == nil && len(text) > 0 {
 		r.Newest, err = time.Parse(time.RFC3339Nano, string(text))
 	}
 	return r, errors.Join(err, os.Remove(filepath.Join(dir, newestFile)))
+}
+
+// change has a folder that is made anew take the place of the node's, which goes aside.
+func change(ctx context.Context, dir, made, aside string) error {
+	if !isNew(dir) || isNew(made) || isMissing(made) { // else it was killed when they had changed places
+		if err := noneAnswers(ctx, dir); err != nil {
+			return err
+		}
+		if err := remake(ctx, dir, made); err != nil {
+			return err
+		}
+		if err := unix.Renameat2(unix.AT_FDCWD, made, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE); err != nil {
+			return fmt.Errorf("have %s and %s change places: %w", made, dir, err)
+		}
+	}
+	if err := os.Rename(made, aside); err != nil {
+		return err
+	}
+	return atomicfile.SyncDir(filepath.Dir(dir))
 }
 
 // isNew says whether a folder is one that a recovery makes, or made and has not told of yet.
@@ -171,19 +177,20 @@ func openCopy(ctx context.Context, dir, made string) (*Cluster, error) {
 	return Open(ctx, Options{Dir: made, Address: self.Address, Listen: "127.0.0.1:0", Identity: identity})
 }
 
-func nodesOf(dir string) string { return filepath.Join(dir, "cluster.yaml") }
+func nodesOf(dir string) string { return filepath.Join(dir, nodesFile) }
 
 // infoOf reads who the node in a folder is, as the engine keeps it.
 func infoOf(dir string) (info struct {
 	ID      uint64 `yaml:"ID"`
 	Address string `yaml:"Address"`
 }, err error) {
-	text, err := os.ReadFile(filepath.Join(dir, "info.yaml"))
+	file := filepath.Join(dir, infoFile)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return info, err
 	}
 	if err = yaml.Unmarshal(text, &info); err != nil || info.Address == "" {
-		return info, errors.Join(fmt.Errorf("%s does not say who this node is", filepath.Join(dir, "info.yaml")), err)
+		return info, errors.Join(fmt.Errorf("%s does not say who this node is", file), err)
 	}
 	return info, nil
 }
@@ -242,11 +249,7 @@ func notRunning(ctx context.Context, dir string) (free func(), err error) {
 // noneAnswers says in a sentence that a node of the same cluster runs.
 func noneAnswers(ctx context.Context, dir string) error {
 	var identity Identity
-	text, err := os.ReadFile(filepath.Join(dir, identityFile))
-	if err == nil {
-		err = json.Unmarshal(text, &identity)
-	}
-	if err != nil {
+	if err := readFile(filepath.Join(dir, identityFile), &identity); err != nil {
 		return fmt.Errorf("read this node's certificate: %w", err)
 	}
 	self, err := infoOf(dir)

@@ -156,11 +156,15 @@ func TestRecoveryIsKilled(t *testing.T) {
 	}{
 		{"making", func() {
 			check(t, os.Mkdir(dir+madeSuffix, 0o700))
-			check(t, os.WriteFile(filepath.Join(dir+madeSuffix, "info.yaml"), []byte("ID: 7"), 0o600))
+			check(t, os.WriteFile(filepath.Join(dir+madeSuffix, infoFile), []byte("ID: 7"), 0o600))
 		}},
 		{"whole", func() {
 			check(t, os.CopyFS(dir+madeSuffix, os.DirFS(dir)))
 			check(t, os.WriteFile(filepath.Join(dir+madeSuffix, newestFile), nil, 0o600))
+		}},
+		{"all but telling", func() {
+			check(t, os.CopyFS(dir+asideSuffix, os.DirFS(dir)))
+			check(t, os.WriteFile(filepath.Join(dir, newestFile), nil, 0o600))
 		}},
 		{"in their places", func() {
 			check(t, os.CopyFS(dir+madeSuffix, os.DirFS(dir)))
@@ -171,7 +175,7 @@ func TestRecoveryIsKilled(t *testing.T) {
 		c.killed()
 		r, err := Recover(waiting(t), dir)
 		check(t, err)
-		if !isMissing(filepath.Join(r.Aside, newestFile)) || isMissing(filepath.Join(r.Aside, "info.yaml")) {
+		if !isMissing(filepath.Join(r.Aside, newestFile)) || isMissing(filepath.Join(r.Aside, infoFile)) {
 			t.Errorf("%s: what was there before is not kept", name)
 		}
 		c, err := Grow(waiting(t), o, filepath.Join(t.TempDir(), "none"))
@@ -186,5 +190,5 @@ func TestRecoveryIsKilled(t *testing.T) {
 		}
 	}
 	_, err = Recover(waiting(t), t.TempDir())
-	says(t, err, "recover the cluster", "info.yaml")
+	says(t, err, "recover the cluster", infoFile)
 }
