@@ -14,8 +14,12 @@ import (
 	"popup/console"
 )
 
-// leaveTime bounds what it takes to leave, or to remove another one.
-const leaveTime = 30 * time.Second
+const (
+	// leaveTime bounds what it takes to leave, or to remove another one.
+	leaveTime = 30 * time.Second
+	// departTime bounds writing that down.
+	departTime = 30 * time.Second
+)
 
 // Remove implements console.Cluster. It may be cut short anywhere and called again.
 func (r *running) Remove(ctx context.Context, address string) error {
@@ -27,7 +31,10 @@ func (r *running) Remove(ctx context.Context, address string) error {
 	}
 	i := slices.IndexFunc(members, func(m Member) bool { return m.Address == address })
 	if i < 0 {
-		return fmt.Errorf("remove %s: there is no such console in the cluster; there are %s", address, addresses(members))
+		if err := r.removeAbsent(ctx, members, address); err != nil {
+			return fmt.Errorf("remove %s: %w", address, err)
+		}
+		return nil
 	}
 	switch m := members[i]; {
 	case m.Self:
@@ -69,10 +76,10 @@ func (r *running) Leave(ctx context.Context) error {
 	if err := r.remove(ctx, r.node.app.ID()); err != nil {
 		return fmt.Errorf("leave the cluster: %w", err)
 	}
-	// It is out. That its certificate still opens the link for a moment more is all that an
-	// error costs here.
+	// It is out. Where that is not written down, its certificate opens the link until it is
+	// removed by its address.
 	if err := r.depart(ctx, r.node.link.address, "leave cluster", "left the cluster, with the console at "+r.node.link.address); err != nil {
-		r.log.Warn("write down that this console left the cluster", "err", err)
+		r.log.Warn("write down that this console left the cluster; run popup console cluster remove "+r.node.link.address+" on another one", "err", err)
 	}
 	r.once.Do(func() { close(r.left) })
 	return nil
@@ -120,8 +127,30 @@ func addresses(members []Member) string {
 	return strings.Join(all, ", ")
 }
 
-// depart writes down that whoever is at an address is a member no more.
+// removeAbsent removes whoever was let in at an address and is none of the members: it left
+// and did not write that down, or never came.
+func (r *running) removeAbsent(ctx context.Context, members []Member, address string) error {
+	var in bool
+	err := r.store.View(ctx, func(tx console.Tx) error {
+		all, err := tx.List(console.Query{Kind: kindMember, State: memberIn})
+		in = slices.ContainsFunc(all, func(m console.Record) bool { return m.Sort == address })
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	known := slices.ContainsFunc(members, func(m Member) bool { return m.Leads }) // else one that is there may be missing
+	if !in || !known {
+		return fmt.Errorf("there is no such console in the cluster; there are %s", addresses(members))
+	}
+	return r.depart(ctx, address, "remove from cluster", "removed the console at "+address+", which was let in, and is not there")
+}
+
+// depart writes down that whoever is at an address is a member no more. It has a time of
+// its own: who asked for it may be gone, and may have waited for long.
 func (r *running) depart(ctx context.Context, address, action, detail string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), departTime)
+	defer cancel()
 	return r.store.Update(ctx, func(tx console.Tx) error {
 		return errors.Join(leave(tx, address, ""), note(tx, action, detail))
 	})

@@ -3,6 +3,7 @@
 package dqlite
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -42,4 +43,24 @@ func TestWhoMayGo(t *testing.T) {
 			t.Errorf("of %s number %d goes: %v, want %q", c.members, c.without, err, c.want)
 		}
 	}
+}
+
+// TestWhoLeftUnnoticed: a leave that was cut short opens nothing for long.
+func TestWhoLeftUnnoticed(t *testing.T) {
+	t.Parallel()
+	c := grown(t, newMember(t))
+	o, in := joined(t, c)
+	left, stays := in.engine.(*running), c.engine.(*running)
+	check(t, left.remove(waiting(t), left.node.app.ID()))
+	check(t, c.Remove(waiting(t), o.Address))
+	barred, err := gone(waiting(t), c)
+	check(t, err)
+	if !barred[left.node.link.id] {
+		t.Error("who was removed is still in")
+	}
+	says(t, c.Remove(waiting(t), o.Address), "no such console")
+
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	check(t, stays.depart(over, c.address(), "leave cluster", "test"))
 }
