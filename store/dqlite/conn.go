@@ -6,6 +6,7 @@ import (
 	"context"
 	sqldriver "database/sql/driver"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -37,10 +38,16 @@ func (c connector) Connect(ctx context.Context) (sqldriver.Conn, error) {
 	return &conn{made.(*driver.Conn), func(ctx context.Context) error { return c.node.confirm(ctx, leader) }}, nil
 }
 
-// to reaches the database at one node alone. The store tries again itself, and knows for
-// how long.
+// to reaches the database at one node alone: the driver would follow that one's word to
+// another. The store tries again itself, and knows for how long.
 func (c connector) to(address string) sqldriver.Connector {
-	d, _ := driver.New(only(address), driver.WithDialFunc(c.node.ask), driver.WithLogFunc(logTo(c.node.log)), // it never fails
+	dial := func(ctx context.Context, other string) (net.Conn, error) {
+		if other != address {
+			return nil, fmt.Errorf("ask %s: it does not lead any more, %s does", address, other)
+		}
+		return c.node.ask(ctx, address)
+	}
+	d, _ := driver.New(only(address), driver.WithDialFunc(dial), driver.WithLogFunc(logTo(c.node.log)), // it never fails
 		driver.WithConnectionBackoffFactor(seekPeriod), driver.WithConnectionBackoffCap(seekPeriod), driver.WithRetryLimit(1), driver.WithAttemptTimeout(askTime))
 	made, _ := d.OpenConnector(c.name) // as little
 	return made
@@ -75,7 +82,9 @@ func (c *conn) Close() error {
 func (c *conn) ExecContext(ctx context.Context, query string, args []sqldriver.NamedValue) (sqldriver.Result, error) {
 	result, err := afterCheckpoint(ctx, func() (sqldriver.Result, error) { return c.Conn.ExecContext(ctx, query, args) })
 	if err == nil && strings.HasPrefix(query, "BEGIN") {
-		err = c.leads(ctx)
+		if err = c.leads(ctx); err != nil {
+			err = errors.Join(sqldriver.ErrBadConn, err) // else it would be taken again
+		}
 	}
 	return result, err
 }

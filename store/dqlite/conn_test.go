@@ -7,6 +7,7 @@ import (
 	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"testing"
 
 	"github.com/canonical/go-dqlite/v3/driver"
@@ -41,6 +42,26 @@ func TestStatementsAreSaidAgainAfterACheckpoint(t *testing.T) {
 	}
 }
 
+// TestAConnectionStaysWithItsLeader: what is asked whether it leads is what is spoken to.
+func TestAConnectionStaysWithItsLeader(t *testing.T) {
+	t.Parallel()
+	nodes := three(t)
+	c := connector{nodes[2], "test.db"}
+	if made, err := c.to(nodes[1].link.address).Connect(waiting(t)); !errors.Is(err, driver.ErrNoAvailableLeader) {
+		t.Errorf("one that follows is connected to: %v", err)
+		if err == nil {
+			check(t, made.Close())
+		}
+	}
+	made, err := c.Connect(waiting(t))
+	check(t, err)
+	defer made.Close()
+	made.(*conn).leads = func(ctx context.Context) error { return nodes[2].confirm(ctx, nodes[1].link.address) }
+	if _, err := made.(*conn).ExecContext(waiting(t), "BEGIN IMMEDIATE", nil); !errors.Is(err, sqldriver.ErrBadConn) || !errors.Is(err, driver.ErrNoAvailableLeader) {
+		t.Errorf("one that leads no more is not given up: %v", err)
+	}
+}
+
 func TestGarbledErrorsAreALostLeader(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -70,6 +91,7 @@ func TestWhatPasses(t *testing.T) {
 	}{
 		{sqldriver.ErrBadConn, true},
 		{driver.ErrNoAvailableLeader, true},
+		{io.ErrUnexpectedEOF, true},
 		{driver.Error{Code: driver.ErrBusy}, true},
 		{driver.Error{Code: driver.ErrBusySnapshot}, true},
 		{driver.Error{Code: 9, Message: "interrupted"}, true},

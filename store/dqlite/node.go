@@ -8,10 +8,10 @@ import (
 	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -71,7 +71,7 @@ func open(ctx context.Context, o Options) (*Cluster, error) {
 func start(ctx context.Context, o Options) (*node, error) {
 	n, err := begin(ctx, o)
 	if errors.Is(err, errJoined) {
-		if err := os.Remove(filepath.Join(o.Dir, joinFile)); err != nil {
+		if err := wasLetIn(o.Dir); err != nil {
 			return nil, err
 		}
 		return begin(ctx, o)
@@ -158,7 +158,7 @@ func (n *node) leads(ctx context.Context) bool {
 	return err == nil && leader == n.link.address
 }
 
-func (n *node) nodes() nodeFile { return nodeFile(filepath.Join(n.dir, "cluster.yaml")) }
+func (n *node) nodes() nodeFile { return nodeFile(nodesOf(n.dir)) }
 
 // A nodeFile is where the engine keeps the addresses of the nodes it heard of.
 type nodeFile string
@@ -189,7 +189,13 @@ func passes(err error) bool {
 		code := e.Code & 0xff
 		return code == driver.ErrBusy || code == errInterrupted || code == errDisk
 	}
-	return errors.Is(err, sqldriver.ErrBadConn) || errors.Is(err, driver.ErrNoAvailableLeader)
+	return brokeOff(err) || errors.Is(err, driver.ErrNoAvailableLeader)
+}
+
+// brokeOff says whether a connection ended: also in the middle of what its other end said,
+// which the driver does not know.
+func brokeOff(err error) bool {
+	return errors.Is(err, sqldriver.ErrBadConn) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // explain says what to try.
@@ -197,7 +203,7 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, driver.ErrNoAvailableLeader):
 		return fmt.Errorf("no node leads the cluster: look whether most of the nodes run and reach each other; what was acknowledged is kept: %w", err)
-	case errors.Is(err, sqldriver.ErrBadConn):
+	case brokeOff(err):
 		return fmt.Errorf("the node that leads the cluster was lost: try again: %w", err)
 	}
 	return err
