@@ -23,9 +23,9 @@ const (
 
 // A Person asks a console by its API.
 type Person struct {
-	HTTP  *http.Client
-	URL   string // the console's, without a slash at its end
-	Token string // empty: nobody in particular
+	HTTP  *http.Client // a cookie of its jar is for pages alone
+	URL   string       // the console's, without a slash at its end
+	Token string       // empty: nobody in particular
 }
 
 // An Ask is a question of the API.
@@ -70,7 +70,9 @@ func (p *Person) Ask(ctx context.Context, a Ask) error {
 	if a.Key != "" {
 		r.Header.Set("Idempotency-Key", a.Key)
 	}
-	resp, err := p.HTTP.Do(r)
+	program := *p.HTTP
+	program.Jar = nil // who sends a cookie is asked for a form's token
+	resp, err := program.Do(r)
 	if err != nil {
 		return err
 	}
