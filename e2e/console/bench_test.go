@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,12 +47,12 @@ func TestBench(t *testing.T) {
 	number := count(t, "INSTANCES", 40)
 	loads := load()
 	b.idle()
-	b.console.stop()
+	b.console.End(syscall.SIGTERM)
 	begun := time.Now()
 	b.fleet.all = seed(t, b.dir, number)
 	t.Logf("launched %d instances on paper in %s", number, time.Since(begun).Round(time.Second))
 	b.console = start(t, b.dir, anyPort, first)
-	b.owner.url = b.console.url
+	b.owner.URL = b.console.url
 	b.arrive()
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -109,8 +109,8 @@ func (b *bench) pass(d time.Duration) {
 	case <-time.After(d):
 	case <-b.Context().Done():
 		b.Fatal(b.Context().Err())
-	case <-b.console.done:
-		b.Fatalf("the console ended: %v\n%s", b.console.cmd.ProcessState, b.console.log)
+	case <-b.console.Done():
+		b.Fatalf("the console ended: %v\n%s", b.console.Ended(), b.console.Log())
 	}
 }
 
@@ -127,7 +127,7 @@ func (b *bench) arrive() {
 	took, cpu := time.Since(begun), b.console.uses().cpu-before.cpu
 	b.report.row("an enrolment and a report with news, 32 at once", fmt.Sprintf("%.0f a second; %s of CPU each", float64(len(b.fleet.all))/took.Seconds(), ms(cpu/time.Duration(len(b.fleet.all)))))
 	var page struct{ Counts map[string]int }
-	b.owner.must(b, "GET", "/api/v1/instances?page_size=1", nil, &page)
+	b.owner.must(b, "GET", "/instances?page_size=1", nil, &page)
 	if page.Counts[console.HealthLive]+page.Counts[console.HealthSilent] != len(b.fleet.all) { // the first may be waited for by now
 		b.Errorf("of %d instances that reported to be live the console counts %v", len(b.fleet.all), page.Counts)
 	}
@@ -175,7 +175,7 @@ func (b *bench) tell(title string, t tally, u used, took time.Duration) {
 	lost := t.sent - t.answered
 	b.report.aim("reports, "+title, fmt.Sprintf("%d sent (%.0f a second), %d answered, %d lost %s", t.sent, float64(t.sent)/took.Seconds(), t.answered, lost, reasons(t.faults)), lost == 0, "none lost")
 	if lost > 0 {
-		b.Errorf("of %d reports %d were lost: %v\n%s", t.sent, lost, t.faults, b.console.log)
+		b.Errorf("of %d reports %d were lost: %v\n%s", t.sent, lost, t.faults, b.console.Log())
 	}
 	b.report.spread("a report, "+title, t.took, 0.99, 50*time.Millisecond)
 	b.report.row("who asks was late by", fmt.Sprintf("p50 %s, p99 %s", ms(t.late.at(0.5)), ms(t.late.at(0.99))))
@@ -201,10 +201,9 @@ func (b *bench) newest() int64 {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, "GET", b.console.url+"/api/v1/stream", nil)
+	r, err := b.owner.Request(ctx, "GET", "/stream", nil)
 	must(b, err)
-	r.Header.Set("Authorization", "Bearer "+b.owner.token)
-	resp, err := b.owner.program.Do(r)
+	resp, err := b.owner.HTTP.Do(r)
 	must(b, err)
 	defer resp.Body.Close()
 	for in := bufio.NewScanner(resp.Body); in.Scan(); {
@@ -257,12 +256,12 @@ func (b *bench) check() {
 	b.Helper()
 	for _, i := range b.fleet.all {
 		var shown struct{ Report wire.Report }
-		b.owner.must(b, "GET", "/api/v1/instances/"+url.PathEscape(i.id), nil, &shown)
+		b.owner.must(b, "GET", "/instances/"+url.PathEscape(i.id), nil, &shown)
 		if shown.Report.Seq != i.told {
 			b.Errorf("%s was answered for report %d, and the console knows %d", i.id, i.told, shown.Report.Seq)
 		}
 	}
-	b.console.kill()
+	b.console.End(syscall.SIGKILL)
 	store, err := sqlite.Open(b.Context(), filepath.Join(b.dir, "store"))
 	must(b, err)
 	defer store.Close()

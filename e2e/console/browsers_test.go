@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"popup/internal/testutil"
 )
 
 // benchedEvent is whose page the browsers have open.
@@ -75,7 +77,7 @@ func (b *bench) changes(w *browsers, number int, what string, times int, change 
 	for n := range times {
 		w.round.Add(1)
 		begun := time.Now()
-		b.owner.must(b, "PATCH", "/api/v1/events/"+benchedEvent, change(n), nil)
+		b.owner.must(b, "PATCH", "/events/"+benchedEvent, change(n), nil)
 		for _, kind := range []struct {
 			sights <-chan sight
 			took   *figures
@@ -158,7 +160,7 @@ func (w *browsers) get(ctx context.Context, path string) (io.ReadCloser, error) 
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // it is for the error alone
 		_ = resp.Body.Close()
-		return nil, &refusal{resp.StatusCode, string(text)}
+		return nil, &testutil.Refusal{Status: resp.StatusCode, Text: string(text)}
 	}
 	return resp.Body, nil
 }

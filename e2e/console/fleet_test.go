@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"popup/internal/testutil"
 	"popup/internal/wire"
 )
 
@@ -133,9 +134,8 @@ func (f *fleet) count(due time.Time, told telling) {
 
 // cause is an error without what differs from one to the next.
 func cause(err error) string {
-	var refused *refusal
-	if errors.As(err, &refused) {
-		return fmt.Sprint(refused.status)
+	if refused := new(testutil.Refusal); errors.As(err, &refused) {
+		return fmt.Sprint(refused.Status)
 	}
 	text := err.Error()
 	return text[strings.LastIndex(text, ": ")+1:]

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"popup/internal/testutil"
 	"popup/internal/wire"
 )
 
@@ -67,7 +68,7 @@ func (i *instance) post(ctx context.Context, path string, body []byte) (answer [
 		i.hangUp()
 	}
 	if err == nil && resp.StatusCode != http.StatusOK {
-		err = &refusal{resp.StatusCode, string(answer)}
+		err = &testutil.Refusal{Status: resp.StatusCode, Text: string(answer)}
 	}
 	return answer, err
 }

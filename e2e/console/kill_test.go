@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"popup/internal/testutil"
 )
 
 // mostLive bounds how many instances run at once, as real processes of this machine.
@@ -61,16 +63,16 @@ func TestKill(t *testing.T) {
 	o.owner = claim(t, r)
 	for range count(t, "KILLS", 5) {
 		ctx, cancel := context.WithCancel(t.Context())
-		kill := time.AfterFunc(rand.N(2*time.Second), func() { _ = r.cmd.Process.Kill() }) // until then it must not end
+		kill := time.AfterFunc(rand.N(2*time.Second), func() { r.End(syscall.SIGKILL) }) // until then it must not end
 		o.killIn = func(d time.Duration) { kill.Reset(d) }
 		done := make(chan error)
 		go func() { done <- o.use(ctx) }()
-		<-r.done
+		<-r.Done()
 		cancel()
 		err := <-done
 		kill.Stop()
-		if refused := new(refusal); r.cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL || errors.As(err, &refused) {
-			t.Fatalf("after %d kills: %v, %v\n%s", o.kills, r.cmd.ProcessState, err, r.log)
+		if refused := new(testutil.Refusal); r.Ended().Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL || errors.As(err, &refused) {
+			t.Fatalf("after %d kills: %v, %v\n%s", o.kills, r.Ended(), err, r.Log())
 		}
 		o.kills++
 		r = start(t, o.dir, strings.TrimPrefix(r.url, "http://"), -1) // where its instances look for it
@@ -79,7 +81,7 @@ func TestKill(t *testing.T) {
 	}
 	t.Logf("%d kills: %d launches acknowledged, %d of them ended, %d asked for again by their key; %d drafts, people and tokens", o.kills, len(o.launched), o.countEnded(), o.repeated, len(o.known))
 	o.settle(r)
-	r.stop()
+	r.End(syscall.SIGTERM)
 	o.audited()
 }
 
@@ -92,8 +94,8 @@ func (o *torture) countEnded() (n int) {
 	return n
 }
 
-// use does one thing after the other until it is not answered. The error is a *refusal
-// where it was, with a no.
+// use does one thing after the other until it is not answered. The error is a
+// *testutil.Refusal where it was, with a no.
 func (o *torture) use(ctx context.Context) error {
 	for {
 		if err := o.step(ctx); err != nil {
@@ -117,16 +119,16 @@ func (o *torture) step(ctx context.Context) error {
 	switch what {
 	case 0:
 		var e struct{ ID string }
-		err := o.owner.ask(ctx, ask{method: "POST", path: "/api/v1/events", in: map[string]any{"name": name, "title": "A party", "end": "7d"}, out: &e})
-		return o.note(err, known{"/api/v1/events/" + name, e.ID, ""})
+		err := o.owner.Ask(ctx, testutil.Ask{Method: "POST", Path: "/events", In: map[string]any{"name": name, "title": "A party", "end": "7d"}, Out: &e})
+		return o.note(err, known{"/events/" + name, e.ID, ""})
 	case 1:
-		err := o.owner.ask(ctx, ask{method: "POST", path: "/api/v1/people", in: map[string]any{"name": name, "role": "organiser"}})
-		return o.note(err, known{"/api/v1/people", `"` + name + `"`, ""})
+		err := o.owner.Ask(ctx, testutil.Ask{Method: "POST", Path: "/people", In: map[string]any{"name": name, "role": "organiser"}})
+		return o.note(err, known{"/people", `"` + name + `"`, ""})
 	case 2:
 		o.tokens++
 		var added struct{ Secret string }
-		err := o.owner.ask(ctx, ask{method: "POST", path: "/api/v1/login", in: map[string]any{"name": ownerName, "password": password, "title": name}, out: &added})
-		return o.note(err, known{"/api/v1/me", `"` + ownerName + `"`, added.Secret})
+		err := o.owner.Ask(ctx, testutil.Ask{Method: "POST", Path: "/login", In: map[string]any{"name": testutil.Owner, "password": testutil.Password, "title": name}, Out: &added})
+		return o.note(err, known{"/me", `"` + testutil.Owner + `"`, added.Secret})
 	}
 	if len(live) < mostLive {
 		o.asked = &launched{name: name}
@@ -156,7 +158,7 @@ func (o *torture) launch(ctx context.Context) error {
 	o.maybeSoon()
 	l := o.asked
 	in := map[string]any{"event": map[string]any{"name": l.name, "title": "A party", "end": "7d"}, "apps": []any{map[string]any{"app": "notice"}}}
-	if err := o.owner.ask(ctx, ask{method: "POST", path: "/api/v1/launches", key: l.name, in: in, out: &l.operation}); err != nil {
+	if err := o.owner.Ask(ctx, testutil.Ask{Method: "POST", Path: "/launches", Key: l.name, In: in, Out: &l.operation}); err != nil {
 		return err
 	}
 	o.asked, o.launched = nil, append(o.launched, l)
@@ -172,16 +174,16 @@ func (o *torture) end(ctx context.Context, live []*launched) error {
 		}
 		if !l.ended {
 			o.maybeSoon()
-			err := o.owner.ask(ctx, ask{method: "POST", path: "/api/v1/events/" + l.name + "/end", in: map[string]any{"name": l.name}})
+			err := o.owner.Ask(ctx, testutil.Ask{Method: "POST", Path: "/events/" + l.name + "/end", In: map[string]any{"name": l.name}})
 			// The end may have been written down by a console that was killed before it said so.
-			if refused := new(refusal); errors.As(err, &refused) && refused.status == 409 {
+			if refused := new(testutil.Refusal); errors.As(err, &refused) && refused.Status == 409 {
 				err = nil
 			}
 			l.ended = err == nil
 			return err
 		}
 		var e struct{ State string }
-		if err := o.owner.ask(ctx, ask{method: "GET", path: "/api/v1/events/" + l.name, out: &e}); err != nil {
+		if err := o.owner.Ask(ctx, testutil.Ask{Method: "GET", Path: "/events/" + l.name, Out: &e}); err != nil {
 			return err
 		}
 		l.over = e.State == "archived"

@@ -1,50 +1,24 @@
 package console
 
 import (
-	"bufio"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"popup/internal/testutil"
 )
 
 // A running is a popup console that runs.
 type running struct {
-	t     testing.TB
-	cmd   *exec.Cmd
-	url   string
-	lines chan string // of its standard output
-	log   *lastWords
-	done  chan struct{} // closed when it ended
-}
-
-// A lastWords keeps the end of what a program logs.
-type lastWords struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-func (l *lastWords) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text = append(l.text, p...)
-	l.text = l.text[max(0, len(l.text)-16<<10):]
-	return len(p), nil
-}
-
-func (l *lastWords) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return string(l.text)
+	*testutil.Process
+	t   testing.TB
+	url string
 }
 
 // anyPort is where a console listens that needs no address of its own.
@@ -54,85 +28,13 @@ const anyPort = "127.0.0.1:0"
 // and GOMAXPROCS=1. It is killed when the test is over.
 func start(t testing.TB, dir, listen string, core int) *running {
 	t.Helper()
-	r := &running{t: t, lines: make(chan string, 8), log: &lastWords{}, done: make(chan struct{})}
-	r.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), program, "console", "--data-dir", dir, "--listen", listen)
-	r.cmd.Stderr = r.log
-	r.cmd.Env = os.Environ()
+	argv := []string{program, "console", "--data-dir", dir, "--listen", listen}
 	if core >= 0 {
-		r.cmd.Env = append(r.cmd.Env, "GOMAXPROCS=1")
+		argv = append([]string{"taskset", "--cpu-list", strconv.Itoa(core), "env", "GOMAXPROCS=1"}, argv...)
 	}
-	out, err := r.cmd.StdoutPipe()
-	must(t, err)
-	must(t, onCore(core, r.cmd.Start))
-	go func() {
-		for in := bufio.NewScanner(out); in.Scan(); {
-			r.lines <- in.Text()
-		}
-		_ = r.cmd.Wait() // how it ended is in ProcessState
-		close(r.done)
-	}()
-	t.Cleanup(r.kill)
-	r.url = r.says("listening on ")
+	r := &running{Process: testutil.Start(t, exec.Command(argv[0], argv[1:]...)), t: t}
+	r.url = r.Says("listening on ", time.Minute)
 	return r
-}
-
-// says waits for a line that begins with prefix, and returns the rest.
-func (r *running) says(prefix string) string {
-	r.t.Helper()
-	for late := time.After(time.Minute); ; {
-		select {
-		case line := <-r.lines:
-			if rest, found := strings.CutPrefix(line, prefix); found {
-				return rest
-			}
-		case <-r.done:
-			r.t.Fatalf("the console ended: %v\n%s", r.cmd.ProcessState, r.log)
-		case <-late:
-			r.t.Fatalf("the console never says %q\n%s", prefix, r.log)
-		}
-	}
-}
-
-// kill ends it without a word.
-func (r *running) kill() { r.end(syscall.SIGKILL) }
-
-// stop asks it to end.
-func (r *running) stop() { r.end(syscall.SIGTERM) }
-
-func (r *running) end(with syscall.Signal) {
-	r.t.Helper()
-	select {
-	case <-r.done:
-		return
-	default:
-	}
-	_ = r.cmd.Process.Signal(with) // it may have ended by itself
-	select {
-	case <-r.done:
-	case <-time.After(time.Minute):
-		_ = r.cmd.Process.Kill()
-		<-r.done
-		r.t.Errorf("the console did not end within a minute\n%s", r.log)
-	}
-}
-
-// onCore has do start a program on one core; negative: on any.
-func onCore(core int, do func() error) error {
-	if core < 0 {
-		return do()
-	}
-	errs := make(chan error)
-	go func() { errs <- startedOn(core, do) }()
-	return <-errs
-}
-
-// startedOn has a thread of its own, which what do starts has its core from.
-func startedOn(core int, do func() error) error {
-	runtime.LockOSThread() // it ends with this goroutine, and its core with it
-	if err := unix.SchedSetaffinity(0, only(core)); err != nil {
-		return fmt.Errorf("take core %d: %w", core, err)
-	}
-	return do()
 }
 
 func only(core int) *unix.CPUSet {
@@ -171,7 +73,7 @@ type used struct {
 // uses reads what it used.
 func (r *running) uses() (u used) {
 	r.t.Helper()
-	proc := fmt.Sprintf("/proc/%d/", r.cmd.Process.Pid)
+	proc := fmt.Sprintf("/proc/%d/", r.Pid())
 	stat := r.read(proc + "stat")
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
 	const tick = 10 * time.Millisecond // of USER_HZ, everywhere

@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"popup/console"
+	"popup/internal/testutil"
 	"popup/store"
 	"popup/store/sqlite"
 )
@@ -38,7 +40,7 @@ func (o *torture) acknowledged() {
 			o.Errorf("after %d kills the launch of %s is %+v; %+v was acknowledged", o.kills, l.name, got, before)
 		}
 		var e struct{ State string }
-		o.owner.must(o, "GET", "/api/v1/events/"+l.name, nil, &e)
+		o.owner.must(o, "GET", "/events/"+l.name, nil, &e)
 		if over := e.State == "ended" || e.State == "archived"; l.ended && !over {
 			o.Errorf("after %d kills %s is %s, and its end was acknowledged", o.kills, l.name, e.State)
 		}
@@ -49,20 +51,12 @@ func (o *torture) acknowledged() {
 func (o *torture) see(k known) string {
 	o.Helper()
 	who := *o.owner
-	who.token = cmp.Or(k.token, who.token)
-	var text jsonText
-	if err := who.ask(o.Context(), ask{method: "GET", path: k.path, out: &text}); err != nil {
+	who.Token = cmp.Or(k.token, who.Token)
+	var text json.RawMessage
+	if err := who.Ask(o.Context(), testutil.Ask{Method: "GET", Path: k.path, Out: &text}); err != nil {
 		return err.Error()
 	}
 	return string(text)
-}
-
-// jsonText is JSON as it came.
-type jsonText string
-
-func (j *jsonText) UnmarshalJSON(text []byte) error {
-	*j = jsonText(text)
-	return nil
 }
 
 // settle waits until what is wanted is there, and holds instances against processes.
@@ -76,7 +70,7 @@ func (o *torture) settle(r *running) {
 			break
 		}
 		if time.Now().After(deadline) {
-			o.Errorf("it does not settle: %s\n%s", why, r.log)
+			o.Errorf("it does not settle: %s\n%s", why, r.Log())
 			break
 		}
 		select {
@@ -130,7 +124,7 @@ func (o *torture) instances() (all []console.Instance) {
 			Instances []console.Instance
 			Next      string `json:"next_page_token"`
 		}
-		o.owner.must(o, "GET", "/api/v1/instances?page_size=500&page_token="+token, nil, &page)
+		o.owner.must(o, "GET", "/instances?page_size=500&page_token="+token, nil, &page)
 		all = append(all, page.Instances...)
 		if token = page.Next; token == "" {
 			return all
