@@ -174,6 +174,7 @@ func (r *running) admit(ctx context.Context, n newcomer, h Host) (w welcome, err
 	if err := r.store.Update(ctx, func(tx console.Tx) error { return letIn(tx, n.Secret, id, n.Address, time.Now()) }); err != nil {
 		return welcome{}, err
 	}
+	r.node.link.admit(id)
 	r.log.Info("let a console in", "address", n.Address, "version", n.Version)
 	return w, nil
 }

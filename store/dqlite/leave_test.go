@@ -53,9 +53,9 @@ func TestWhoLeftUnnoticed(t *testing.T) {
 	left, stays := in.engine.(*running), c.engine.(*running)
 	check(t, left.remove(waiting(t), left.node.app.ID()))
 	check(t, c.Remove(waiting(t), o.Address))
-	barred, err := gone(waiting(t), c)
+	is, err := calledRoll(waiting(t), c)
 	check(t, err)
-	if !barred[left.node.link.id] {
+	if !is.gone[left.node.link.id] {
 		t.Error("who was removed is still in")
 	}
 	says(t, c.Remove(waiting(t), o.Address), "no such console")

@@ -44,7 +44,8 @@ type link struct {
 	log      *slog.Logger
 
 	mu      sync.Mutex
-	gone    map[string]bool     // the keys of those that are no members any more
+	roll    roll                // who is a member; in is nil where that is not known
+	called  time.Time           // when that was so
 	passing map[net.Conn]string // who speaks to the engine, and by which key
 
 	ctx   context.Context // ends with close
@@ -128,8 +129,8 @@ func (l *link) take(conn net.Conn) error {
 	}
 	switch protocol := remote.ConnectionState().NegotiatedProtocol; protocol {
 	case engineProtocol:
-		if l.isGone(remote.ConnectionState()) {
-			return errors.Join(errors.New("it left the cluster, or was removed"), conn.Close())
+		if err := l.isBarred(remote.ConnectionState(), time.Now()); err != nil {
+			return errors.Join(err, conn.Close())
 		}
 		return l.pass(ctx, remote)
 	case memberProtocol:

@@ -101,8 +101,13 @@ func newDoor(l *link) *door {
 
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.TLS = r.Context().Value(greeting{}).(*tls.ConnectionState)
-	if d.link.isGone(*r.TLS) {
+	switch err := d.link.isBarred(*r.TLS, time.Now()); {
+	case errors.Is(err, errBarred):
 		http.Error(w, errGone.Error(), http.StatusGone)
+		return
+	case err != nil:
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	d.answering.ServeHTTP(w, r)
@@ -165,22 +170,54 @@ func (d *door) end() error {
 	return nil
 }
 
-// bar lets the members with some keys in no more, and hangs up on them.
-func (l *link) bar(keys map[string]bool) {
+// rollTime is for how long nobody is let in who is not known to be a member. Who could not
+// look for longer has no leader: one that was let in meanwhile may have to vote for one.
+const rollTime = 15 * time.Second
+
+var (
+	errBarred    = errors.New("it left the cluster, or was removed")
+	errNotMember = errors.New("it is none of the members that are known here: if it was just let in, it is known in a moment")
+)
+
+// bar lets those in alone who are members, and hangs up on all others.
+func (l *link) bar(is roll, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.gone = keys
+	l.roll, l.called = is, now
 	for conn, key := range l.passing {
-		if keys[key] {
+		if l.judge(key, now) != nil {
 			conn.Close() //nolint:errcheck // it is over
 		}
 	}
 }
 
-func (l *link) isGone(state tls.ConnectionState) bool {
+// admit lets one in that just became a member.
+func (l *link) admit(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(state.PeerCertificates) > 0 && l.gone[keyID(state.PeerCertificates[0].PublicKey)]
+	if l.roll.in != nil {
+		l.roll.in[key] = true
+	}
+}
+
+// isBarred says why whoever came is not let in: errBarred or errNotMember.
+func (l *link) isBarred(state tls.ConnectionState, now time.Time) error {
+	if len(state.PeerCertificates) == 0 {
+		return nil // who joins has no certificate yet
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.judge(keyID(state.PeerCertificates[0].PublicKey), now)
+}
+
+func (l *link) judge(key string, now time.Time) error {
+	switch {
+	case l.roll.gone[key]:
+		return errBarred
+	case l.roll.in != nil && !l.roll.in[key] && key != l.id && now.Sub(l.called) < rollTime:
+		return errNotMember
+	}
+	return nil
 }
 
 // note has a member's connection be known, until it is called back.

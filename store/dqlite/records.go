@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"popup/console"
@@ -158,18 +159,36 @@ func leave(tx console.Tx, address, but string) error {
 	return nil
 }
 
-// gone are the keys of those that left.
-func gone(ctx context.Context, s console.Store) (map[string]bool, error) {
-	keys := map[string]bool{}
-	err := s.View(ctx, func(tx console.Tx) error {
-		clear(keys)
-		left, err := tx.List(console.Query{Kind: kindMember, State: memberGone})
-		for _, r := range left {
-			keys[r.ID] = true
+// A roll is who is a member by the records, each by its key.
+type roll struct {
+	in, gone map[string]bool
+	known    map[string]bool // the addresses of both
+}
+
+// calledRoll reads all records of members.
+func calledRoll(ctx context.Context, s console.Store) (is roll, err error) {
+	err = s.View(ctx, func(tx console.Tx) error {
+		is = roll{map[string]bool{}, map[string]bool{}, map[string]bool{}}
+		for state, keys := range map[string]map[string]bool{memberIn: is.in, memberGone: is.gone} {
+			all, err := tx.List(console.Query{Kind: kindMember, State: state})
+			if err != nil {
+				return err
+			}
+			for _, r := range all {
+				keys[r.ID], is.known[r.Sort] = true, true
+			}
 		}
-		return err
+		return nil
 	})
-	return keys, err
+	return is, err
+}
+
+// of is the roll where the records tell of each member. Without, they do not say who else is in.
+func (is roll) of(members []Member) roll {
+	if slices.ContainsFunc(members, func(m Member) bool { return !is.known[m.Address] }) {
+		is.in = nil
+	}
+	return is
 }
 
 func note(tx console.Tx, action, detail string) error {

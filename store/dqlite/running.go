@@ -103,9 +103,9 @@ func (r *running) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys, err := gone(ctx, r.store)
+	is, err := calledRoll(ctx, r.store) // whoever is a member was let in before
 	if err == nil {
-		r.node.link.bar(keys)
+		r.node.link.bar(is.of(members), time.Now())
 	}
 	return err
 }
