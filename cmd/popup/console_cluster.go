@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -27,13 +28,23 @@ const joinEnv = "POPUP_JOIN"
 // clusterFlags say how a console keeps its store together with others.
 type clusterFlags struct {
 	address string
-	join    string
-	url     string // at which it is to be reached
+	join    *string // nil: it was not given, which is not the same as empty
+	url     string  // at which it is to be reached
 }
 
 func (c *clusterFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&c.address, "cluster-address", "", "`HOST:PORT` at which other consoles reach this one, to keep the store together; once it is known it need not be said again (default: it keeps it alone)")
-	flags.StringVar(&c.join, "join", "", "`TOKEN` of popup console cluster-token, or a file that holds it, or - for standard input: join the consoles that made it (default $"+joinEnv+")")
+	flags.Func("join", "`TOKEN` of popup console cluster-token, or a file that holds it, or - for standard input: join the consoles that made it (default $"+joinEnv+")",
+		func(text string) error { c.join = &text; return nil })
+}
+
+// joins is what was given to join with, and by which name.
+func (c clusterFlags) joins() (what, by string, given bool) {
+	if c.join != nil {
+		return *c.join, "--join", true
+	}
+	what, given = os.LookupEnv(joinEnv)
+	return what, "$" + joinEnv, given
 }
 
 // oneMachine are the clouds whose machines are on the machine of one console.
@@ -42,8 +53,8 @@ var oneMachine = []string{"local", "vm", "container"}
 // check says what the flags lack to keep a store with others.
 func (c clusterFlags) check(at consoleFolder, clouds []string) error {
 	if !at.isClustered() && c.address == "" {
-		if c.join != "" {
-			return errors.New("--join: say with --cluster-address HOST:PORT at which address the others reach this console")
+		if _, by, given := c.joins(); given {
+			return fmt.Errorf("%s: say with --cluster-address HOST:PORT at which address the others reach this console, or leave it out to start one alone", by)
 		}
 		return nil
 	}
@@ -112,25 +123,42 @@ func (f consoleFolder) hasNotLeft() error {
 }
 
 // token is the line to join with; empty: none was given. One that was used is not needed
-// again.
+// again. What was given and is empty begins no cluster: somebody meant to join one.
 func (c clusterFlags) token(joined bool) (string, error) {
-	given := cmp.Or(c.join, os.Getenv(joinEnv))
-	switch {
-	case given == "" || joined && given == "-":
+	given, by, is := c.joins()
+	if !is || joined && (given == "" || given == "-") {
 		return "", nil
-	case given == "-":
-		return prompt{os.Stdin, os.Stderr}.line(context.Background(), "")
-	case dqlite.IsToken(given):
-		return given, nil
 	}
-	text, err := os.ReadFile(given)
+	text, err := readToken(given)
 	if errors.Is(err, fs.ErrNotExist) && joined {
 		return "", nil
 	}
 	if err != nil {
-		return "", usageError{fmt.Errorf("--join: it is neither a token nor a file that can be read: %w", err)}
+		return "", usageError{fmt.Errorf("%s: it is neither a token nor a file that can be read: %w", by, err)}
 	}
-	return strings.TrimSpace(string(text)), nil
+	if text == "" && !joined {
+		if given != "" {
+			by += " " + given
+		}
+		return "", usageError{fmt.Errorf("%s: there is no token in it: popup console cluster-token, run beside a console of the cluster, prints one", by)}
+	}
+	return text, nil
+}
+
+// readToken is a token that is given as it is, in a file, or on standard input.
+func readToken(given string) (string, error) {
+	switch {
+	case given == "" || dqlite.IsToken(given):
+		return given, nil
+	case given == "-":
+		text, err := prompt{os.Stdin, os.Stderr}.line(context.Background(), "")
+		if errors.Is(err, io.EOF) {
+			return "", nil
+		}
+		return text, err
+	}
+	text, err := os.ReadFile(given)
+	return strings.TrimSpace(string(text)), err
 }
 
 // handed are the files that each console of a cluster has alike, below its folder.

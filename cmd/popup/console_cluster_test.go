@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 // TestClusterIsRefused: what cannot be is said in a sentence, and nothing is made.
@@ -19,6 +21,10 @@ func TestClusterIsRefused(t *testing.T) {
 			}
 		}
 		return filepath.Join(root, name)
+	}
+	empty := filepath.Join(root, "empty")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	none, alone, left, begun := dir("none"), dir("alone", "store"), dir("left", "cluster.left-1"), dir("begun", "cluster")
 	const token = "popup-cluster-x"
@@ -37,6 +43,9 @@ func TestClusterIsRefused(t *testing.T) {
 		{at(begun, "--cloud", "manual"), "was begun and not finished: give --cluster-address again"},
 		{at(none, "--join", token), "say with --cluster-address"},
 		{at(none, append(member, "--join", filepath.Join(root, "nosuch"))...), "neither a token nor a file that can be read"},
+		{at(none, append(member, "--join", empty)...), "--join " + empty + ": there is no token in it"},
+		{at(none, append(member, "--join", "")...), "--join: there is no token in it"},
+		{at(none, "--join", ""), "--join: say with --cluster-address"},
 		{at(alone, append(member, "--join", token)...), "there is a store in " + alone + "/store already"},
 		{at(left, "--cloud", "manual"), "left its cluster, and keeps nothing any more: let it join with --join"},
 		{at(left, member...), "left its cluster"},
@@ -68,19 +77,48 @@ func TestATokenIsTakenFromWhereItIs(t *testing.T) {
 	}
 	t.Setenv(joinEnv, "popup-cluster-env")
 	for _, c := range []struct {
-		given  string
+		args   []string
 		joined bool
 		want   string
 	}{
-		{"popup-cluster-flag", false, "popup-cluster-flag"},
-		{file, false, "popup-cluster-file"},
-		{"", false, "popup-cluster-env"},
-		{file + "gone", true, ""}, // it was used, and removed
+		{[]string{"--join", "popup-cluster-flag"}, false, "popup-cluster-flag"},
+		{[]string{"--join", file}, false, "popup-cluster-file"},
+		{nil, false, "popup-cluster-env"},
+		{[]string{"--join", file + "gone"}, true, ""}, // it was used, and removed
+		{[]string{"--join", ""}, true, ""},
 	} {
-		if got, err := (clusterFlags{join: c.given}).token(c.joined); err != nil || got != c.want {
-			t.Errorf("%q gives %q, %v, want %q", c.given, got, err, c.want)
+		if got, err := joining(t, c.args...).token(c.joined); err != nil || got != c.want {
+			t.Errorf("%q gives %q, %v, want %q", c.args, got, err, c.want)
 		}
 	}
+}
+
+// TestTheEnvironmentSaysToJoin as the flag does: empty, or without an address, it is refused.
+func TestTheEnvironmentSaysToJoin(t *testing.T) {
+	t.Setenv(joinEnv, "")
+	_, err := joining(t).token(false)
+	if err == nil || !strings.HasPrefix(err.Error(), "$"+joinEnv+": there is no token in it") {
+		t.Errorf("an empty one is taken for none: %v", err)
+	}
+	if token, err := joining(t).token(true); token != "" || err != nil {
+		t.Errorf("who joined already is asked again: %q, %v", token, err)
+	}
+	t.Setenv(joinEnv, "popup-cluster-env")
+	err = joining(t).check(consoleFolder{t.TempDir()}, []string{"manual"})
+	if err == nil || !strings.HasPrefix(err.Error(), "$"+joinEnv+": say with --cluster-address") {
+		t.Errorf("a console is started alone that should have joined others: %v", err)
+	}
+}
+
+// joining are the flags of a command line.
+func joining(t *testing.T, args ...string) (c clusterFlags) {
+	t.Helper()
+	flags := pflag.NewFlagSet("console", pflag.ContinueOnError)
+	c.add(flags)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // TestWhatIsHanded comes to its place, and replaces nothing.
