@@ -24,12 +24,16 @@ type step struct {
 
 var marked = regexp.MustCompile("(?s)```sh (\\d)( starts)?\n(.*?)```\n|<!-- (stop|end|lose|left|pause|for|done)((?: \\d)*) -->\n")
 
-// steps reads a document. Those between for and done are of the first machine, and taken
-// for each of them.
-func steps(text string) (all []step) {
+// steps reads a document, all of whose blocks and comments are steps. Those between for and
+// done are of the first machine, and taken for each of them.
+func steps(text string) (all []step, err error) {
+	found := marked.FindAllStringSubmatch(text, -1)
+	if n := strings.Count(text, "```sh") + strings.Count(text, "<!--"); n != len(found) {
+		return nil, fmt.Errorf("of %d blocks of commands and comments %d are marked as steps", n, len(found))
+	}
 	var each []string
 	first := 0
-	for _, m := range marked.FindAllStringSubmatch(text, -1) {
+	for _, m := range found {
 		number := func(digit string) int { n, _ := strconv.Atoi(digit); return n } // it is one, or none
 		switch verb := m[4]; verb {
 		case "":
@@ -49,7 +53,16 @@ func steps(text string) (all []step) {
 			all = append(all, step{verb, number(strings.TrimSpace(m[5])), ""})
 		}
 	}
-	return all
+	return all, nil
+}
+
+func TestEveryCommandIsAStep(t *testing.T) {
+	const step = "```sh 1\nfirst\n```\n"
+	for _, bad := range []string{"```sh\nsecond\n```\n", "```sh 10\nsecond\n```\n", "```sh 1 start\nsecond\n```\n", "<!-- stopp 1 -->\n", "<!-- stop  1 -->\n"} {
+		if all, err := steps(step + bad); err == nil {
+			t.Errorf("%q is passed over: %v", bad, all)
+		}
+	}
 }
 
 // TestDocument does what docs/operating.md says, while somebody makes events at whichever
@@ -57,9 +70,11 @@ func steps(text string) (all []step) {
 func TestDocument(t *testing.T) {
 	text, err := os.ReadFile("../../docs/operating.md")
 	must(t, err)
+	todo, err := steps(string(text))
+	must(t, err)
 	all := network(t)
 	var w *writer
-	for i, s := range steps(string(text)) {
+	for i, s := range todo {
 		t.Logf("%d: %s on machine %d: %s", i, s.verb, s.machine, strings.TrimSpace(s.script))
 		if s.verb == "pause" {
 			w.pause()
@@ -79,10 +94,7 @@ func TestDocument(t *testing.T) {
 		case "end": // it cannot reach the others to give back what it does for them
 			m.stop(syscall.SIGINT)
 		case "left":
-			if err := <-m.ended; err != nil {
-				t.Errorf("who left ends with %v", err)
-			}
-			m.console = nil
+			m.left()
 		case "lose":
 			m.stop(syscall.SIGKILL)
 			must(t, os.RemoveAll(filepath.Join(m.disk, "console")))
@@ -93,11 +105,10 @@ func TestDocument(t *testing.T) {
 	at := func(file string) kept { return restored(t, filepath.Join(all[0].carried, file)) }
 	single, three, stopped, last := at("single.db"), at("three.db"), at("stopped.db"), at("last.db")
 	for _, c := range []struct {
-		name     string
-		was, is  kept
-		atLeast  int
-		newSteps bool
-	}{{"grown", single, three, 1, false}, {"stopped", three, stopped, 1, false}, {"at last", stopped, last, len(w.made), true}} {
+		name    string
+		was, is kept
+		atLeast int
+	}{{"grown", single, three, 1}, {"stopped", three, stopped, 1}, {"at last", stopped, last, len(w.made)}} {
 		c.is.follows(t, c.name, c.was)
 		if len(c.is.events) < c.atLeast {
 			t.Errorf("%s: there are %d events, and %d were acknowledged", c.name, len(c.is.events), c.atLeast)
@@ -111,5 +122,5 @@ func TestDocument(t *testing.T) {
 	if len(single.steps) != len(last.steps)-1 {
 		t.Errorf("the migrations were %q, and are %q after the newer version", single.steps, last.steps)
 	}
-	fmt.Printf("operating: %d steps, %d events acknowledged, %d without an answer, none lost\n", len(steps(string(text))), len(w.made), w.unknown)
+	fmt.Printf("operating: %d steps, %d events acknowledged, %d without an answer, none lost\n", len(todo), len(w.made), w.unknown)
 }

@@ -3,7 +3,6 @@
 package operating
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -32,10 +30,7 @@ type machine struct {
 	number  int
 	disk    string
 	carried string
-	log     testutil.Buffer
-	claims  chan string // the links that its console announced
-	console *exec.Cmd   // nil: none runs
-	ended   chan error
+	console *testutil.Process // nil: none runs
 }
 
 // network is three machines that have popup-1.
@@ -47,28 +42,18 @@ func network(t testing.TB) (all []*machine) {
 		must(t, os.Symlink(filepath.Join(programs, program), filepath.Join(carried, program)))
 	}
 	for n := 1; n <= machines; n++ {
-		m := &machine{t: t, number: n, disk: t.TempDir(), carried: carried, claims: make(chan string, 20)}
+		m := &machine{t: t, number: n, disk: t.TempDir(), carried: carried}
 		must(t, os.Mkdir(filepath.Join(m.disk, "console"), 0o700))
 		must(t, os.Mkdir(filepath.Join(m.disk, "bin"), 0o755))
 		m.do("install -m 755 popup-1 /usr/local/bin/popup")
-		t.Cleanup(func() {
-			if m.console != nil {
-				_ = m.console.Process.Kill()
-				<-m.ended
-			}
-			if t.Failed() {
-				text := m.log.String()
-				t.Logf("the console of machine %d said:\n%s", m.number, text[max(0, len(text)-4000):])
-			}
-		})
 		all = append(all, m)
 	}
 	return all
 }
 
-func (m *machine) command(script string) *exec.Cmd {
+func (m *machine) command(ctx context.Context, script string) *exec.Cmd {
 	enter := `mount --bind "$1/console" /srv/console && mount --bind "$1/bin" /usr/local/bin && cd "$2" && exec sh -euc "$3"`
-	cmd := exec.CommandContext(m.t.Context(), "unshare", "--mount", "sh", "-euc", enter, "sh", m.disk, m.carried, script)
+	cmd := exec.CommandContext(ctx, "unshare", "--mount", "sh", "-euc", enter, "sh", m.disk, m.carried, script)
 	cmd.Env = append(os.Environ(), "PATH=/usr/local/bin:"+os.Getenv("PATH"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
@@ -78,9 +63,8 @@ func (m *machine) command(script string) *exec.Cmd {
 func (m *machine) try(script string) (string, error) {
 	ctx, cancel := context.WithTimeout(m.t.Context(), 3*time.Minute)
 	defer cancel()
-	cmd := m.command(script)
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
-	defer stop()
+	cmd := m.command(ctx, script)
+	cmd.WaitDelay = time.Second // what it left running may hold its output
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -98,31 +82,8 @@ func (m *machine) do(script string) string {
 // start runs a console until it says that it listens.
 func (m *machine) start(script string) {
 	m.t.Helper()
-	m.console, m.ended = m.command("exec "+script), make(chan error, 1)
-	m.console.Stderr = &m.log
-	out, err := m.console.StdoutPipe()
-	must(m.t, err)
-	must(m.t, m.console.Start())
-	late := time.AfterFunc(2*time.Minute, func() { _ = m.console.Process.Kill() })
-	listens := make(chan bool, 1)
-	go func() {
-		for line := bufio.NewScanner(out); line.Scan(); {
-			if strings.HasPrefix(line.Text(), "listening on ") {
-				late.Stop()
-				listens <- true
-			}
-			if link, ok := strings.CutPrefix(line.Text(), "claim: "); ok {
-				m.claims <- link
-			}
-		}
-		m.ended <- m.console.Wait()
-		close(listens)
-	}()
-	if !<-listens {
-		err := <-m.ended
-		m.console = nil
-		m.t.Fatalf("on machine %d the console ends with %v: %s\n%s", m.number, err, script, m.log.String())
-	}
+	m.console = testutil.Start(m.t, m.command(context.Background(), "exec "+script))
+	m.console.Says("listening on ", 2*time.Minute)
 	resp, err := m.browser().Get(name + "/sign-in") // whatever it says, it has begun
 	must(m.t, err)
 	must(m.t, resp.Body.Close())
@@ -134,23 +95,34 @@ func (m *machine) stop(signal syscall.Signal) {
 	if m.console == nil {
 		m.t.Fatalf("no console runs on machine %d", m.number)
 	}
-	must(m.t, m.console.Process.Signal(signal))
-	if err := <-m.ended; err != nil && signal == syscall.SIGTERM {
-		m.t.Errorf("told to stop, the console of machine %d ends with %v: %s", m.number, err, m.log.String())
+	select {
+	case <-m.console.Done():
+		m.t.Fatalf("the console of machine %d ended by itself: %v\n%s", m.number, m.console.Ended(), m.console.Log())
+	default:
+	}
+	if state := m.console.End(signal); signal == syscall.SIGTERM && !state.Success() {
+		m.t.Errorf("told to stop, the console of machine %d ends with %v: %s", m.number, state, m.console.Log())
 	}
 	m.console = nil
 }
 
-// claim is the link that makes an owner.
-func (m *machine) claim() string {
+// left waits until the console ends because it is no member any more.
+func (m *machine) left() {
 	m.t.Helper()
 	select {
-	case link := <-m.claims:
-		return link
+	case <-m.console.Done():
+		if !m.console.Ended().Success() {
+			m.t.Errorf("who left ends with %v: %s", m.console.Ended(), m.console.Log())
+		}
 	case <-time.After(time.Minute):
-		m.t.Fatalf("the console of machine %d announces no link to claim it", m.number)
-		return ""
+		m.t.Fatalf("the console of machine %d left, and does not end\n%s", m.number, m.console.Log())
 	}
+	m.console = nil
+}
+
+// person asks the machine's console.
+func (m *machine) person(token string) *testutil.Person {
+	return &testutil.Person{HTTP: m.browser(), URL: name, Token: token}
 }
 
 // browser reaches the machine's console, whatever the name.

@@ -9,12 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"popup/internal/testutil"
 )
 
 // programsEnv names the folder of the programs, to the process that runs the tests.
@@ -31,15 +29,15 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(m.Run())
 	}
-	code, err := apart()
+	code, err := withPrograms()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	os.Exit(code)
 }
 
-// apart builds the programs, and runs the tests in a process of its own.
-func apart() (code int, err error) {
+// withPrograms builds the programs, and runs the tests apart.
+func withPrograms() (code int, err error) {
 	dir, err := os.MkdirTemp("", "popup-operating-")
 	if err != nil {
 		return 1, err
@@ -48,25 +46,7 @@ func apart() (code int, err error) {
 	if err := build(dir); err != nil {
 		return 1, err
 	}
-	runtime.LockOSThread() // the tests end with the thread that started them
-	tests := exec.Command("/proc/self/exe", os.Args[1:]...)
-	tests.Stdin, tests.Stdout, tests.Stderr = os.Stdin, os.Stdout, os.Stderr
-	tests.Env = append(os.Environ(), programsEnv+"="+dir)
-	tests.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Unshareflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() != 0 {
-		tests.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		tests.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		tests.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	err = tests.Run()
-	var ended *exec.ExitError
-	if errors.As(err, &ended) {
-		return ended.ExitCode(), nil
-	}
-	if err != nil {
-		return 1, err
-	}
-	return 0, nil
+	return testutil.Apart(programsEnv + "=" + dir)
 }
 
 // build makes the release as it is, popup-1, and one that has taken one migration more,
@@ -113,7 +93,7 @@ func build(dir string) error {
 
 // furnish makes three addresses, and the folders that each machine has its own in the place of.
 func furnish() error {
-	script := "mount --make-rprivate / && ip link set lo up && mount -t tmpfs none /srv && mkdir /srv/console"
+	script := "ip link set lo up && mount -t tmpfs none /srv && mkdir /srv/console"
 	for n := 1; n <= machines; n++ {
 		script += fmt.Sprintf(" && ip addr add 10.0.0.%d/32 dev lo", n)
 	}
