@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"popup/internal/archive"
+	"popup/internal/testutil"
 	"popup/internal/testutil/vaulttest"
 )
 
@@ -30,7 +31,6 @@ const smallDisk = "POPUP_TEST_SMALL_DISK"
 // TestFullDisk runs itself again where it may mount a file system of 1 MiB.
 func TestFullDisk(t *testing.T) {
 	if dir := os.Getenv(smallDisk); dir != "" {
-		check(t, syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")) // nobody else sees it
 		check(t, syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"))
 		t.Run("put", func(t *testing.T) { putOnFullDisk(t, dir) })
 		t.Run("restore", func(t *testing.T) { restoreOnFullDisk(t, dir) })
@@ -38,12 +38,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	again := exec.Command(os.Args[0], "-test.run=^TestFullDisk$", "-test.v")
 	again.Env = append(os.Environ(), smallDisk+"="+t.TempDir())
-	again.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() != 0 {
-		again.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		again.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
-		again.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
-	}
+	again.SysProcAttr = testutil.Namespaces(syscall.CLONE_NEWNS)
 	out, err := again.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: TestFullDisk/restore") {
 		t.Errorf("%v\n%s", err, out)
