@@ -1,23 +1,19 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,10 +31,7 @@ type desk struct {
 	args []string
 	env  []string // besides what git is kept apart by
 	url  string
-	log  *testutil.Buffer
-	cmd  *exec.Cmd
-	// token is what the Client signs in with.
-	token string
+	runs *testutil.Process
 	*client.Client
 }
 
@@ -49,7 +42,7 @@ func newDesk(t *testing.T, host string, env []string, flags ...string) *desk {
 	dir, err := os.MkdirTemp("", "popup-desk-")
 	noError(t, err)
 	noError(t, os.Chmod(dir, 0o711))
-	d := &desk{t: t, dir: dir, env: env, log: &testutil.Buffer{}, args: append([]string{"console", "--data-dir", dir, "--listen", freeAddress(t, host)}, flags...)}
+	d := &desk{t: t, dir: dir, env: env, args: append([]string{"console", "--data-dir", dir, "--listen", freeAddress(t, host)}, flags...)}
 	t.Cleanup(d.leave)
 	d.claim(d.start())
 	return d
@@ -78,52 +71,21 @@ func freeAddress(t *testing.T, host string) string {
 // start starts the console, and returns its claim link where nobody owns it yet.
 func (d *desk) start() (claim string) {
 	d.t.Helper()
-	d.cmd = exec.Command(program, d.args...)
-	d.cmd.Env = append(testutil.GitEnv(), d.env...)
-	d.cmd.Stderr = d.log
-	out, err := d.cmd.StdoutPipe()
-	noError(d.t, err)
-	noError(d.t, d.cmd.Start())
-	lines := make(chan string, 8)
-	go func() {
-		defer close(lines)
-		for in := bufio.NewScanner(out); in.Scan(); {
-			lines <- in.Text()
-		}
-	}()
-	for late := time.After(2 * time.Minute); ; {
-		select {
-		case line, open := <-lines:
-			if !open {
-				d.t.Fatalf("the console ended: %s", d.log)
-			}
-			if link, is := strings.CutPrefix(line, "claim: "); is {
-				return link
-			}
-			if at, is := strings.CutPrefix(line, "listening on "); is {
-				d.url = at
-			}
-			if d.url != "" && d.Client != nil {
-				return ""
-			}
-		case <-late:
-			d.t.Fatalf("the console does not say where it is: %s", d.log)
-		}
+	cmd := exec.Command(program, d.args...)
+	cmd.Env = append(testutil.GitEnv(), d.env...)
+	d.runs = testutil.Start(d.t, cmd)
+	d.url = d.runs.Says("listening on ", 2*time.Minute)
+	if d.Client != nil {
+		return ""
 	}
+	return d.runs.Says("claim: ", 2*time.Minute)
 }
 
 // kill ends the console without a word.
-func (d *desk) kill() {
-	_ = d.cmd.Process.Kill() // it may have ended
-	_ = d.cmd.Wait()
-}
+func (d *desk) kill() { d.runs.End(syscall.SIGKILL) }
 
-// leave ends what the test left behind: where it failed, machines may be there.
+// leave ends what the console left behind: where the test failed, machines may be there.
 func (d *desk) leave() {
-	d.kill()
-	if d.t.Failed() {
-		d.t.Logf("the console said:\n%s", d.log)
-	}
 	for pid, line := range processesOf(d.t, d.dir) {
 		if process, err := os.FindProcess(pid); err == nil {
 			d.t.Errorf("left behind is process %d: %s", pid, line)
@@ -155,40 +117,22 @@ func processesOf(t *testing.T, dir string) map[int]string {
 	return found
 }
 
-var formToken = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
-
 // claim makes the owner by the link, as a browser does, and signs in.
 func (d *desk) claim(link string) {
 	d.t.Helper()
-	jar, err := cookiejar.New(nil)
-	noError(d.t, err)
 	at := client.Login{URL: d.url}
 	// It learns the certificate of a console as ssh learns a key: by the first connection.
-	browser := &http.Client{Jar: jar, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	learn := func(s tls.ConnectionState) error { at.Pin = wire.PinOf(s.PeerCertificates[0]); return nil }
+	browser := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: learn}}}
 	defer browser.CloseIdleConnections()
-	resp, err := browser.Get(link)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	if resp.TLS != nil {
-		at.Pin = wire.PinOf(resp.TLS.PeerCertificates[0])
-	}
-	form, err := io.ReadAll(resp.Body)
-	noError(d.t, errors.Join(err, resp.Body.Close()))
-	token := formToken.FindSubmatch(form)
-	if token == nil {
-		d.t.Fatalf("the claim link is answered %s:\n%s", resp.Status, form)
-	}
-	who := api.Login{Name: "olga", Password: "correct horse battery", Title: "e2e"}
-	resp, err = browser.PostForm(link, url.Values{"csrf": {string(token[1])}, "name": {who.Name}, "password": {who.Password}})
-	noError(d.t, err)
-	noError(d.t, resp.Body.Close())
+	who := api.Login{Name: testutil.Owner, Password: testutil.Password, Title: "e2e"}
+	testutil.FillForm(d.t, browser, link, url.Values{"name": {who.Name}, "password": {who.Password}})
 	anonymous, err := client.New(at)
 	noError(d.t, err)
 	defer anonymous.Close()
 	added, err := anonymous.Login(d.t.Context(), who)
 	noError(d.t, err)
-	at.Token, d.token = added.Secret, added.Secret
+	at.Token = added.Secret
 	d.Client, err = client.New(at)
 	noError(d.t, err)
 }

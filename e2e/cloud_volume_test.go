@@ -3,14 +3,10 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"testing"
 	"time"
 
@@ -62,29 +58,9 @@ func TestVMVolume(t *testing.T) {
 	}
 }
 
-var guestToken = regexp.MustCompile(`name="token" value="([^"]+)"`)
-
 // sign has a visitor write into the guestbook at an address.
 func sign(t *testing.T, address, name string) {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	noError(t, err)
-	visitor := &http.Client{Jar: jar, Timeout: time.Minute}
-	defer visitor.CloseIdleConnections()
-	resp, err := visitor.Get(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(resp.Body)
-	noError(t, errors.Join(err, resp.Body.Close()))
-	token := guestToken.FindSubmatch(text)
-	if token == nil {
-		t.Fatalf("the guestbook has no form:\n%s", text)
-	}
-	resp, err = visitor.PostForm(address+"/sign", url.Values{"token": {string(token[1])}, "name": {name}, "message": {"What a day"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	noError(t, resp.Body.Close())
+	testutil.FillForm(t, &http.Client{Timeout: time.Minute}, address+"/", url.Values{"name": {name}, "message": {"What a day"}})
 	page(t, address, name, time.Minute)
 }

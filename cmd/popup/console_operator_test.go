@@ -7,11 +7,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -83,37 +81,6 @@ func (o *operated) owned() bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-var csrfForm = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
-
-// fill opens a one-time link and sends its form, as a browser does.
-func (o *operated) fill(link string, fields url.Values) {
-	o.t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Get(link)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	page, err := io.ReadAll(resp.Body)
-	_ = resp.Body.Close()
-	token := csrfForm.FindSubmatch(page)
-	if err != nil || token == nil {
-		o.t.Fatalf("%s has no form: %s, %v", link, resp.Status, err)
-	}
-	fields.Set("csrf", string(token[1]))
-	resp, err = client.PostForm(link, fields)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusSeeOther {
-		o.t.Fatalf("the form of %s is answered %s", link, resp.Status)
-	}
-}
-
 // lets says whether somebody gets in with a password.
 func (o *operated) lets(password string) bool {
 	o.t.Helper()
@@ -155,7 +122,7 @@ func TestConsoleOperator(t *testing.T) {
 		t.Fatal("nobody owns it, and there is no claim link")
 	}
 	link := strings.TrimSpace(strings.TrimPrefix(verb(t, dir, exitDone, "claim: "+c.url, "claim"), "claim: "))
-	c.fill(link, url.Values{"name": {"mara"}, "password": {firstPassword}})
+	testutil.FillForm(t, http.DefaultClient, link, url.Values{"name": {"mara"}, "password": {firstPassword}})
 	verb(t, dir, exitFailed, "claimed", "claim")
 	if !c.lets(firstPassword) {
 		t.Fatal("its owner does not get in")
@@ -169,7 +136,7 @@ func TestConsoleOperator(t *testing.T) {
 	}
 
 	link = strings.TrimSpace(strings.TrimPrefix(verb(t, dir, exitDone, "recover: "+c.url, "recover"), "recover: "))
-	c.fill(link, url.Values{"password": {secondPassword}})
+	testutil.FillForm(t, http.DefaultClient, link, url.Values{"password": {secondPassword}})
 	if c.lets(firstPassword) || !c.lets(secondPassword) {
 		t.Error("the password that was lost still counts, or the new one does not")
 	}

@@ -1,9 +1,7 @@
 package appliance
 
 import (
-	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"os/exec"
@@ -14,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"popup/internal/testutil"
 )
 
 // The shipped guestbook keeps what visitors wrote over a stop, a kill and the starts after them.
@@ -44,29 +44,9 @@ func TestGuestbookKeepsItsEntries(t *testing.T) {
 // sign writes into the guestbook as a browser does.
 func sign(t *testing.T, address, name, message string) {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	browser := http.Client{Jar: jar}
-	resp, err := browser.Get(address + "/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, err := io.ReadAll(resp.Body)
-	_ = resp.Body.Close() // it was read to its end
-	token := regexp.MustCompile(`name="token" value="([^"]+)"`).FindSubmatch(page)
-	if err != nil || token == nil {
-		t.Fatalf("the page has no form: %v %.500s", err, page)
-	}
-	resp, err = browser.PostForm(address+"/sign", url.Values{"token": {string(token[1])}, "name": {name}, "message": {message}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, err = io.ReadAll(resp.Body)
-	_ = resp.Body.Close() // it was read to its end
-	if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(page), message) {
-		t.Fatalf("sign: %s %v %.500s", resp.Status, err, page)
+	said := testutil.FillForm(t, http.DefaultClient, address+"/", url.Values{"name": {name}, "message": {message}})
+	if !strings.Contains(said, message) {
+		t.Fatalf("after it was signed the guestbook says %.500s", said)
 	}
 }
 
