@@ -52,7 +52,7 @@ func (i bakedImage) snapshots() (ids []string) {
 
 // ownImages are images of this account that filters ask for, in all regions.
 func (c *Cloud) ownImages(ctx context.Context, filters ...types.Filter) ([]bakedImage, error) {
-	return everywhere(c, func(r *region) ([]bakedImage, error) {
+	return everywhere(ctx, c, func(r *region) ([]bakedImage, error) {
 		return pages(func(next *string) (found []bakedImage, more *string, err error) {
 			out, err := call(ctx, r, r.ec2.DescribeImages, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: filters, NextToken: next})
 			if err != nil {
@@ -215,7 +215,7 @@ func (c *Cloud) Forget(ctx context.Context, image string) error {
 			return err
 		}
 	}
-	left, err := everywhere(c, func(r *region) ([]copied, error) {
+	left, err := everywhere(ctx, c, func(r *region) ([]copied, error) {
 		return describeSnapshots(ctx, r, filter("tag:"+tagConsole, c.opts.Console), filter("tag:"+tagImage, image))
 	})
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package ec2 is a cloud of EC2's, and of what speaks its API: each machine an instance
 // that was launched with the user-data any other cloud would be given.
 //
-// Nothing of it is kept here. What was launched is found by what EC2 describes: by the
+// Nothing of it is kept here but which regions were used. What was launched is found by what EC2 describes: by the
 // client token, which is made of the console, the instance and the attempt, and by tags.
 // So whatever is cut off, by a kill or on the network, is asked again and found:
 //
@@ -48,12 +48,14 @@ const (
 // A Cloud keeps instances on EC2. It implements console.Cloud, Holder and Protector.
 type Cloud struct {
 	opts    Options
-	regions []*region
+	cfg     aws.Config
+	regions []*region // that it is told of, where machines are launched
 	opened  time.Time
 	busy    keyed // what is launched or made right now, by name
 
 	mu     sync.Mutex
-	recent map[string]asked // by instance
+	past   map[string]*region // that were used once, by name
+	recent map[string]asked   // by instance
 }
 
 // An asked is a machine that this process asked for.
@@ -69,7 +71,6 @@ type vouching struct{ *Cloud }
 type region struct {
 	name   string
 	compat bool
-	past   bool // it was used once: nothing more is launched there
 	ec2    ec2API
 	ssm    ssmAPI // of public images; with Compat it is not asked
 	keys   aws.CredentialsProvider
@@ -90,7 +91,7 @@ const keepFor = 5 * time.Minute
 
 func (k kept[T]) fresh() bool { return !k.at.IsZero() && time.Since(k.at) < keepFor }
 
-// Open reads the credentials' configuration, and asks nobody anything: that is Check's.
+// Open reads the credentials' configuration, and asks EC2 nothing: that is Check's.
 // What it returns is a console.Holder and a console.Protector besides, and where
 // Options.Identify is given, a console.Identifier.
 func Open(ctx context.Context, opts Options) (console.Cloud, error) {
@@ -123,40 +124,33 @@ func open(ctx context.Context, opts Options) (*Cloud, error) {
 	if len(opts.Regions) == 0 {
 		return nil, errors.New("which region? Give --ec2-region, like eu-central-1, or set AWS_REGION")
 	}
-	c := &Cloud{opts: opts, opened: time.Now(), busy: keyed{held: map[string]chan struct{}{}}, recent: map[string]asked{}}
+	c := &Cloud{opts: opts, cfg: cfg, opened: time.Now(), busy: keyed{held: map[string]chan struct{}{}}, past: map[string]*region{}, recent: map[string]asked{}}
 	for n, name := range opts.Regions {
 		if slices.Contains(opts.Regions[:n], name) {
 			continue
 		}
-		c.regions = append(c.regions, c.newRegion(cfg, name))
+		c.regions = append(c.regions, c.newRegion(name))
 	}
-	past, err := pastRegions(opts)
-	if err != nil {
+	if err := c.enter(ctx); err != nil {
 		return nil, err
-	}
-	for _, name := range past {
-		r := c.newRegion(cfg, name)
-		r.past = true
-		c.regions = append(c.regions, r)
-		opts.Log.Warn("machines may be in a region that was used before; it is asked for them as well", "region", name, "kept in", regionsFile(opts.Dir))
 	}
 	return c, nil
 }
 
-func (c *Cloud) newRegion(cfg aws.Config, name string) *region {
+func (c *Cloud) newRegion(name string) *region {
 	retryer := retry.NewStandard(patient(c.opts.Pause))
 	endpoint := func(base **string) {
 		if c.opts.Endpoint != "" {
 			*base = aws.String(c.opts.Endpoint)
 		}
 	}
-	r := &region{name: name, compat: c.opts.Profile == Compat, keys: cfg.Credentials, images: map[string]kept[image]{}}
-	r.ec2 = newEC2(ec2.NewFromConfig(cfg, func(o *ec2.Options) {
+	r := &region{name: name, compat: c.opts.Profile == Compat, keys: c.cfg.Credentials, images: map[string]kept[image]{}}
+	r.ec2 = newEC2(ec2.NewFromConfig(c.cfg, func(o *ec2.Options) {
 		o.Region, o.Retryer = name, retryer
 		o.IdempotencyTokenProvider = nil // where a token counts it is ours, and elsewhere some refuse it
 		endpoint(&o.BaseEndpoint)
 	}))
-	r.ssm.GetParameter = ssm.NewFromConfig(cfg, func(o *ssm.Options) {
+	r.ssm.GetParameter = ssm.NewFromConfig(c.cfg, func(o *ssm.Options) {
 		o.Region, o.Retryer = name, retryer
 		endpoint(&o.BaseEndpoint)
 	}).GetParameter
@@ -164,8 +158,12 @@ func (c *Cloud) newRegion(cfg aws.Config, name string) *region {
 }
 
 // region is the one of that name; the error says what to try.
-func (c *Cloud) region(name string) (*region, error) {
-	for _, r := range c.regions {
+func (c *Cloud) region(ctx context.Context, name string) (*region, error) {
+	all, err := c.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range all {
 		if r.name == name {
 			return r, nil
 		}
@@ -173,12 +171,21 @@ func (c *Cloud) region(name string) (*region, error) {
 	return nil, fmt.Errorf("this console is not told of region %q any more; start it with --ec2-region %s as well", name, name)
 }
 
-// everywhere asks all regions at once, and returns what they have in their order. It is
-// all or nothing: what a region that does not answer has is not known.
-func everywhere[T any](c *Cloud, ask func(*region) ([]T, error)) ([]T, error) {
-	found, errs := make([][]T, len(c.regions)), make([]error, len(c.regions))
+// everywhere asks all regions in which there may be something, as across does.
+func everywhere[T any](ctx context.Context, c *Cloud, ask func(*region) ([]T, error)) ([]T, error) {
+	all, err := c.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return across(all, ask)
+}
+
+// across asks regions at once, and returns what they have in their order. It is all or
+// nothing: what a region that does not answer has is not known.
+func across[T any](regions []*region, ask func(*region) ([]T, error)) ([]T, error) {
+	found, errs := make([][]T, len(regions)), make([]error, len(regions))
 	var wg sync.WaitGroup
-	for i, r := range c.regions {
+	for i, r := range regions {
 		wg.Go(func() { found[i], errs[i] = ask(r) })
 	}
 	wg.Wait()

@@ -18,7 +18,7 @@ const removePatience = 5 * time.Minute
 
 // Held implements console.Holder. The Place of a thing is its region.
 func (c *Cloud) Held(ctx context.Context, eventID string) ([]console.Thing, error) {
-	return everywhere(c, func(r *region) (all []console.Thing, err error) {
+	return everywhere(ctx, c, func(r *region) (all []console.Thing, err error) {
 		for _, list := range []func(context.Context, *region, string) ([]console.Thing, error){
 			c.heldMachines, c.heldVolumes, c.heldSnapshots, c.heldAddresses, c.heldGroups,
 		} {
@@ -119,7 +119,7 @@ func (c *Cloud) heldGroups(ctx context.Context, r *region, event string) ([]cons
 // Remove implements console.Holder. What is still used by something that is going is
 // asked for again until that is gone.
 func (c *Cloud) Remove(ctx context.Context, t console.Thing) error {
-	r, err := c.region(t.Place)
+	r, err := c.region(ctx, t.Place)
 	if err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func (c *Cloud) describe(ctx context.Context, r *region, filters ...types.Filter
 // find is all there is or was of an instance: by its tags, and by the tokens it was
 // launched with, which it has from its first moment on.
 func (c *Cloud) find(ctx context.Context, instance string) ([]sighting, error) {
-	return everywhere(c, func(r *region) ([]sighting, error) {
+	return everywhere(ctx, c, func(r *region) ([]sighting, error) {
 		all, err := c.describe(ctx, r, filter("client-token", c.tokens(instance)...))
 		if err != nil {
 			return nil, err
@@ -157,7 +157,7 @@ func (c *Cloud) find(ctx context.Context, instance string) ([]sighting, error) {
 // ours is all that is or was this console's. Where tags come afterwards, all is looked
 // through: what was cut off before it had any is known by its token.
 func (c *Cloud) ours(ctx context.Context) ([]sighting, error) {
-	return everywhere(c, func(r *region) ([]sighting, error) {
+	return everywhere(ctx, c, func(r *region) ([]sighting, error) {
 		if !r.compat {
 			return c.describe(ctx, r, filter("tag:"+tagConsole, c.opts.Console))
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"popup/cloud/ec2/prices"
+	"popup/console"
 	"popup/internal/wire"
 )
 
@@ -49,10 +50,15 @@ type Options struct {
 	// Console marks what is this console's; it never changes. All that the console
 	// makes is tagged with it, and nothing else is ever touched.
 	Console string
-	// Dir is where it is kept which regions were ever used, so that what was made in one is
-	// found, shown and removed also by a console that is told of others; it is made. Empty:
-	// it is not kept, and what is in a region that is not named is taken to be gone.
-	Dir string
+	// Store is where it is kept which regions were ever used, so that what was made in one is
+	// found, shown and removed also by a console that is told of others. Nil: it is not kept,
+	// and what is in a region that is not named is taken to be gone.
+	Store console.Store
+	// File is where one console alone kept that before: the store takes it over, and the file
+	// goes. It need not be there.
+	File string
+	// Forget are regions in which nothing is left, and that are asked no more.
+	Forget []string
 	// Prices is a file with a table of prices that replaces the one of this program; empty:
 	// that one. It is read anew for each price, so that a newer one counts from then on.
 	Prices string
@@ -107,6 +113,11 @@ func (o Options) Validate() error {
 	for _, r := range o.Regions {
 		if !regionForm.MatchString(r) {
 			wrong("%q is no region; write --ec2-region like eu-central-1", r)
+		}
+	}
+	for _, r := range o.Forget {
+		if !regionForm.MatchString(r) {
+			wrong("%q is no region; write --ec2-forget-region like eu-central-1", r)
 		}
 	}
 	if o.Endpoint != "" {

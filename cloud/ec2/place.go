@@ -56,10 +56,7 @@ func (c *Cloud) places(ctx context.Context) ([]place, error) {
 		place
 		nth, region int
 	}
-	turns, err := everywhere(c, func(r *region) ([]turn, error) {
-		if r.past {
-			return nil, nil
-		}
+	turns, err := across(c.regions, func(r *region) ([]turn, error) {
 		subnets, err := c.subnets(ctx, r)
 		var turns []turn
 		seen := map[string]int{}
@@ -92,9 +89,7 @@ func (c *Cloud) places(ctx context.Context) ([]place, error) {
 func (c *Cloud) regionNames() string {
 	var names []string
 	for _, r := range c.regions {
-		if !r.past {
-			names = append(names, r.name)
-		}
+		names = append(names, r.name)
 	}
 	return strings.Join(names, " and ")
 }
@@ -134,7 +129,7 @@ func (c *Cloud) subnets(ctx context.Context, r *region) ([]types.Subnet, error) 
 
 // findVolume describes a volume, in whatever region it is.
 func (c *Cloud) findVolume(ctx context.Context, id string) (types.Volume, error) {
-	found, err := everywhere(c, func(r *region) ([]types.Volume, error) {
+	found, err := everywhere(ctx, c, func(r *region) ([]types.Volume, error) {
 		out, err := call(ctx, r, r.ec2.DescribeVolumes, &ec2.DescribeVolumesInput{Filters: []types.Filter{filter("volume-id", id)}})
 		if err != nil {
 			return nil, err
@@ -152,7 +147,7 @@ func (c *Cloud) findVolume(ctx context.Context, id string) (types.Volume, error)
 
 // placesWith are those of the places in whose region the image is.
 func (c *Cloud) placesWith(ctx context.Context, all []place, id string) ([]place, error) {
-	there, err := everywhere(c, func(r *region) ([]*region, error) {
+	there, err := everywhere(ctx, c, func(r *region) ([]*region, error) {
 		_, err := c.describeImage(ctx, r, id)
 		switch {
 		case is(err, "InvalidAMIID.NotFound"):

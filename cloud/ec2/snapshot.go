@@ -135,7 +135,7 @@ func describeSnapshots(ctx context.Context, r *region, filters ...types.Filter) 
 
 // findSnapshot is one of this console's snapshots, in whatever region it is, complete.
 func (c *Cloud) findSnapshot(ctx context.Context, id string) (copied, error) {
-	found, err := everywhere(c, func(r *region) ([]copied, error) { return describeSnapshots(ctx, r, filter("snapshot-id", id)) })
+	found, err := everywhere(ctx, c, func(r *region) ([]copied, error) { return describeSnapshots(ctx, r, filter("snapshot-id", id)) })
 	switch {
 	case err != nil:
 		return copied{}, err

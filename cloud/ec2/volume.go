@@ -69,7 +69,7 @@ func (h held) zone() string { return aws.ToString(h.AvailabilityZone) }
 
 // volumesOf are those that were made for a deployment, the oldest first.
 func (c *Cloud) volumesOf(ctx context.Context, ask console.VolumeAsk) ([]held, error) {
-	found, err := everywhere(c, func(r *region) ([]held, error) {
+	found, err := everywhere(ctx, c, func(r *region) ([]held, error) {
 		return describeVolumes(ctx, r, append(c.ofEvent(ask.EventID), filter("tag:"+tagDeployment, ask.Deployment), filter("tag:"+tagVolume, began(ask)))...)
 	})
 	found = slices.DeleteFunc(found, func(h held) bool { return h.State == types.VolumeStateDeleting || h.State == types.VolumeStateDeleted })

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -45,6 +46,7 @@ func (f *cloudFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.imageCache, "guest-images", "", "folder that images of vm and container are built in, once (default one in your cache)")
 	flags.StringVar(&f.profile, "ec2-profile", string(ec2.AWS), "what speaks EC2's API: aws, or compat for Eucalyptus and alike")
 	flags.StringArrayVar(&f.ec2.Regions, "ec2-region", nil, "region; may be given again (default that of AWS_REGION, or of your AWS profile)")
+	flags.StringArrayVar(&f.ec2.Forget, "ec2-forget-region", nil, "region in which nothing is left, and that is asked no more; may be given again, and for one start alone")
 	flags.StringVar(&f.ec2.Endpoint, "ec2-endpoint", "", "`URL` of what speaks EC2's API (default AWS_ENDPOINT_URL_EC2, or Amazon's)")
 	flags.StringVar(&f.ec2.Image, "ec2-image", "", "image: an id, the path of an SSM parameter, or one of "+strings.Join(ec2.Images(), ", ")+" (default debian13)")
 	flags.StringArrayVar(&f.ec2.Types, "ec2-type", nil, "type of machine, one for each architecture (default t4g.small and t3.small)")
@@ -149,7 +151,8 @@ const markBytes = 8
 
 func openEC2(ctx context.Context, p place) (opened, error) {
 	opts := p.ec2
-	opts.Profile, opts.Log, opts.Dir = ec2.Profile(p.profile), p.log, p.at.machines("ec2")
+	opts.Profile, opts.Log = ec2.Profile(p.profile), p.log
+	opts.Store, opts.File = p.store, filepath.Join(p.at.machines("ec2"), "regions.json")
 	// It is the same for a console that was restored, with its key file.
 	opts.Console = "popup-" + hex.EncodeToString(p.keys.Derive("mark of machines")[:markBytes])
 	if opts.Profile == ec2.AWS || p.certs != "" {
@@ -163,7 +166,10 @@ func openEC2(ctx context.Context, p place) (opened, error) {
 		}
 	}
 	c, err := ec2.Open(ctx, opts)
-	if err != nil {
+	switch {
+	case errors.Is(err, console.ErrUnavailable), errors.Is(err, console.ErrUncertain):
+		return opened{}, err
+	case err != nil:
 		return opened{}, usageError{err}
 	}
 	return opened{Cloud: c, reach: console.Reach{Anonymous: opts.Identify == nil}, close: nothing}, nil
