@@ -24,8 +24,8 @@ var program = os.Getenv(programEnv)
 // TestMain runs the tests in a network and with mounts of their own, which end with them.
 func TestMain(m *testing.M) {
 	if os.Geteuid() != 0 {
-		fmt.Println("skipped: three machines on this one need root, for networks and disks of their own")
-		return
+		fmt.Fprintln(os.Stderr, "cannot make three machines on this one: only root may give them networks and disks of their own; try sudo make e2e T=cluster")
+		os.Exit(1)
 	}
 	if program != "" {
 		os.Exit(m.Run())
