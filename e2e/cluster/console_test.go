@@ -26,6 +26,9 @@ const (
 	name     = "https://console.example" + browsers
 )
 
+// mostEnding is how long a console may take to end.
+const mostEnding = time.Minute
+
 // A console is popup console on a machine.
 type console struct {
 	*machine
@@ -69,8 +72,26 @@ func (c *console) move(m *machine) {
 	c.leaves()
 }
 
-// leaves has the console end before its machine does.
-func (c *console) leaves() { c.t.Cleanup(func() { c.end(syscall.SIGKILL) }) }
+// leaves has the console end before its machine does, and with KEEP=1 what it said and had
+// stay in e2e/out.
+func (c *console) leaves() {
+	m := c.machine
+	c.t.Cleanup(func() {
+		c.end(syscall.SIGKILL)
+		if os.Getenv("KEEP") == "" {
+			return
+		}
+		out := filepath.Join("..", "out", c.t.Name(), m.name)
+		must(c.t, os.RemoveAll(out))
+		must(c.t, os.MkdirAll(out, 0o755))
+		must(c.t, os.WriteFile(filepath.Join(out, "console.log"), []byte(c.log.String()), 0o600))
+		run(c.t, "cp", "-a", m.disk, filepath.Join(out, "disk"))
+		c.t.Logf("%s is kept in %s", m.name, out)
+	})
+}
+
+// itself is where whoever insists asks this one alone.
+func (c *console) itself() *console { return c }
 
 func (c *console) dir() string { return filepath.Join(c.disk, "data") }
 
@@ -83,8 +104,7 @@ func (c *console) begin(join ...string) (listening <-chan struct{}, ended <-chan
 	cmd.Stderr = c.log
 	stdout, err := cmd.StdoutPipe()
 	must(c.t, err)
-	_, err = start(func() (struct{}, error) { return struct{}{}, cmd.Start() })
-	must(c.t, err)
+	must(c.t, cmd.Start())
 	is, over := make(chan struct{}), make(chan struct{})
 	go func() {
 		for said := bufio.NewScanner(stdout); said.Scan(); {
@@ -99,8 +119,15 @@ func (c *console) begin(join ...string) (listening <-chan struct{}, ended <-chan
 		close(over)
 	}()
 	c.end = func(with syscall.Signal) {
-		_ = cmd.Process.Signal(with) // it may have ended
-		<-over
+		for _, signal := range []syscall.Signal{with, syscall.SIGKILL} {
+			_ = cmd.Process.Signal(signal) // it may have ended
+			select {
+			case <-over:
+				return
+			case <-time.After(mostEnding):
+				c.t.Errorf("%s does not end within %v of %s", c.name, mostEnding, signal)
+			}
+		}
 	}
 	return is, over
 }
@@ -133,7 +160,7 @@ func (c *console) popup(verb ...string) (string, error) {
 	argv := append([]string{program, "console"}, verb...)
 	cmd := c.in(append(argv, "--data-dir", c.dir())...)
 	cmd.Env = append(os.Environ(), c.env...)
-	out, err := start(cmd.CombinedOutput)
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("popup console %s: %w: %s", strings.Join(verb, " "), err, out)
 	}

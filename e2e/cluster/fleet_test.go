@@ -7,9 +7,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -126,8 +124,13 @@ func spread(all []time.Duration) string {
 	if len(all) == 0 {
 		return "none"
 	}
+	return fmt.Sprintf("p50 %v, p90 %v, max %v", median(all), all[len(all)*9/10], all[len(all)-1])
+}
+
+// median sorts them, and is the one in the middle, or the later one of two.
+func median(all []time.Duration) time.Duration {
 	slices.Sort(all)
-	return fmt.Sprintf("p50 %v, p90 %v, max %v", all[len(all)/2], all[len(all)*9/10], all[len(all)-1])
+	return all[len(all)/2]
 }
 
 // An instance enrols and reports as popup up does, until it is told to end.
@@ -175,11 +178,11 @@ func (i *instance) report(end *wire.Ending) wire.Report {
 
 // insist asks one console after the other until it is answered; false: ctx ended before,
 // or it was told no.
-func (i *instance) insist(ctx context.Context, path string, what func() any, answer any) bool {
+func (i *instance) insist(ctx context.Context, path string, what func() any, out any) bool {
 	for {
 		body, err := json.Marshal(what())
 		if err == nil {
-			err = i.tell(ctx, i.fleet.consoles[rand.N(len(i.fleet.consoles))], path, body, answer)
+			err = i.tell(ctx, i.fleet.consoles[rand.N(len(i.fleet.consoles))], path, body, out)
 		}
 		i.fleet.mu.Lock()
 		if i.fleet.sent++; err != nil {
@@ -189,10 +192,12 @@ func (i *instance) insist(ctx context.Context, path string, what func() any, ans
 		if err == nil || ctx.Err() != nil {
 			return err == nil
 		}
-		if refused := new(refusal); errors.As(err, &refused) && refused.status < 500 && refused.status != http.StatusTooManyRequests {
-			if refused.status != http.StatusGone {
-				i.fleet.t.Errorf("%s: %s: %v", i.id(), path, err)
-			}
+		switch no(err) {
+		case 0, http.StatusTooManyRequests:
+		case http.StatusGone:
+			return false
+		default:
+			i.fleet.t.Errorf("%s: %s: %v", i.id(), path, err)
 			return false
 		}
 		select {
@@ -203,7 +208,7 @@ func (i *instance) insist(ctx context.Context, path string, what func() any, ans
 	}
 }
 
-func (i *instance) tell(ctx context.Context, c *console, path string, body []byte, answer any) error {
+func (i *instance) tell(ctx context.Context, c *console, path string, body []byte, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, i.plan.Console.At(path), bytes.NewReader(body))
@@ -221,15 +226,5 @@ func (i *instance) tell(ctx context.Context, c *console, path string, body []byt
 	if err := i.plan.Console.CheckPin(resp.TLS.PeerCertificates[0]); err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode >= 300 {
-		return &refusal{resp.StatusCode, string(text)}
-	}
-	if answer == nil {
-		return nil
-	}
-	return json.Unmarshal(text, answer)
+	return answer(resp, out)
 }

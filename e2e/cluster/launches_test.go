@@ -4,11 +4,10 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 type launched struct {
 	name      string // of the event, and the key of its launch
 	answers   []porcupine.Operation
-	operation string // its id, once it was acknowledged
 	instances []string
 	at        time.Time // when it was acknowledged
 	ending    bool      // its end was acknowledged
@@ -30,100 +28,66 @@ type launches struct {
 	person   *person
 	consoles []*console
 
-	mu    sync.Mutex
 	all   []*launched
-	again int // asked for again
+	asked int
 }
 
-// use launches events, and ends the oldest when there are too many, until ctx ends.
-func (l *launches) use(ctx context.Context, t *testing.T, pause time.Duration) {
+// use launches events, and ends the oldest when there are too many, until there are enough.
+// What was asked by then is seen through: without an answer it may have happened, and would
+// be taken for one that was lost.
+func (l *launches) use(ctx context.Context, enough <-chan struct{}, pause time.Duration) error {
 	const most = 6 // go on at once
-	for i := 0; ctx.Err() == nil; i++ {
-		one := &launched{name: fmt.Sprintf("party-%d", i)}
-		if !l.launch(ctx, t, one) {
-			return
+	for i := 0; ; i++ {
+		if err := l.launch(ctx, &launched{name: fmt.Sprintf("party-%d", i)}); err != nil {
+			return err
 		}
-		l.mu.Lock()
-		l.all = append(l.all, one)
-		var oldest *launched
 		if on := slices.DeleteFunc(slices.Clone(l.all), func(o *launched) bool { return o.ending }); len(on) > most {
-			oldest = on[0]
-		}
-		l.mu.Unlock()
-		if oldest != nil {
-			l.end(ctx, t, oldest)
+			if err := l.end(ctx, on[0]); err != nil {
+				return err
+			}
 		}
 		select {
 		case <-time.After(pause):
-		case <-ctx.Done():
+		case <-enough:
+			return nil
 		}
 	}
 }
 
-func (l *launches) anywhere() *console { return l.consoles[rand.N(len(l.consoles))] }
+func (l *launches) anywhere() *console {
+	l.asked++
+	return l.consoles[rand.N(len(l.consoles))]
+}
 
 // launch asks until there is an answer, and once more.
-func (l *launches) launch(ctx context.Context, t *testing.T, one *launched) bool {
+func (l *launches) launch(ctx context.Context, one *launched) error {
 	in := map[string]any{"event": map[string]any{"name": one.name, "title": "A party", "end": "7d"}, "apps": []any{map[string]any{"app": "notice"}}}
-	for asked := 0; one.operation == "" || len(one.answers) < 2; asked++ {
+	for range 2 {
 		var o struct {
 			ID        string
 			Instances []string
 		}
 		call := time.Now()
-		err := l.ask(ctx, l.anywhere(), ask{method: "POST", path: "/launches", key: one.name, in: in, out: &o})
-		if ctx.Err() != nil {
-			return false
+		if err := l.person.insist(ctx, l.anywhere, ask{method: "POST", path: "/launches", key: one.name, in: in, out: &o}); err != nil {
+			return fmt.Errorf("launch %s: %w", one.name, err)
 		}
-		if err == nil {
-			one.operation, one.instances, one.at = o.ID, o.Instances, time.Now()
-			one.answers = append(one.answers, porcupine.Operation{Input: one.name, Output: o.ID, Call: call.UnixNano(), Return: time.Now().UnixNano()})
-			continue
+		if len(one.answers) == 0 {
+			l.all = append(l.all, one)
 		}
-		l.refused(t, "launch "+one.name, err)
-		l.again++
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return false
-		}
+		one.instances, one.at = o.Instances, time.Now()
+		one.answers = append(one.answers, porcupine.Operation{Input: one.name, Output: o.ID, Call: call.UnixNano(), Return: one.at.UnixNano()})
 	}
-	return true
+	return nil
 }
 
-// end asks until the event is ending, also when the scene is over: what was asked and not
-// answered may have happened, and would be taken for one that was lost.
-func (l *launches) end(ctx context.Context, t *testing.T, one *launched) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-	defer cancel()
-	for ctx.Err() == nil {
-		err := l.ask(ctx, l.anywhere(), ask{method: "POST", path: "/events/" + one.name + "/end", in: map[string]any{"name": one.name}})
-		// An end without an answer may have been written down.
-		if refused := new(refusal); err == nil || errors.As(err, &refused) && refused.status == 409 {
-			l.mu.Lock()
-			one.ending = true
-			l.mu.Unlock()
-			return
-		}
-		l.refused(t, "end "+one.name, err)
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-		}
+// end asks until the event is ending. One that was asked before, without an answer, may be.
+func (l *launches) end(ctx context.Context, one *launched) error {
+	err := l.person.insist(ctx, l.anywhere, ask{method: "POST", path: "/events/" + one.name + "/end", in: map[string]any{"name": one.name}})
+	if err != nil && no(err) != http.StatusConflict {
+		return fmt.Errorf("end %s: %w", one.name, err)
 	}
-}
-
-// refused holds what is no answer against what a console may say while it has no leader.
-func (l *launches) refused(t *testing.T, what string, err error) {
-	if refused := new(refusal); errors.As(err, &refused) && refused.status < 500 {
-		t.Errorf("%s: %v", what, err)
-	}
-}
-
-func (l *launches) ask(ctx context.Context, c *console, a ask) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	return l.person.ask(ctx, c, a)
+	one.ending = true
+	return nil
 }
 
 // once is what a launch has to look like: whoever asks by the same key is told of the same.
@@ -142,5 +106,5 @@ func (l *launches) linearizable(t *testing.T) {
 			t.Errorf("the launch of %s was answered differently: %+v", one.name, one.answers)
 		}
 	}
-	t.Logf("%d launches, of %d answers, linearizable; %d times asked for again", len(l.all), answers, l.again)
+	t.Logf("%d launches, of %d answers, linearizable; asked for and ended in %d tries", len(l.all), answers, l.asked)
 }

@@ -73,7 +73,8 @@ func (m *machine) in(argv ...string) *exec.Cmd {
 	return cmd
 }
 
-// within has do make its sockets on the machine.
+// within has do make its sockets on the machine. It ends a thread, and with it each program
+// of in's that was started by that thread: none may run meanwhile.
 func (m *machine) within(do func() error) {
 	m.t.Helper()
 	done := make(chan error)
@@ -124,7 +125,7 @@ func (m *machine) rules(text string) {
 	m.t.Helper()
 	nft := m.in("nft", "-f", "-")
 	nft.Stdin = strings.NewReader(text)
-	if out, err := start(nft.CombinedOutput); err != nil {
+	if out, err := nft.CombinedOutput(); err != nil {
 		m.t.Fatalf("nft: %v: %s\n%s", err, out, text)
 	}
 }
@@ -164,25 +165,4 @@ func (m *machine) fill() (empty func()) {
 	}
 	must(m.t, file.Close())
 	return sync.OnceFunc(func() { must(m.t, os.Remove(path)) })
-}
-
-// starts has one thread that starts everything: what it started ends with it, that is
-// with this process.
-var starts = sync.OnceValue(func() chan<- func() {
-	todo := make(chan func())
-	go func() {
-		runtime.LockOSThread()
-		for do := range todo {
-			do()
-		}
-	}()
-	return todo
-})
-
-// start calls what starts a program where it does not outlive the tests.
-func start[T any](how func() (T, error)) (v T, err error) {
-	done := make(chan struct{})
-	starts() <- func() { v, err = how(); close(done) }
-	<-done
-	return v, err
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,13 @@ import (
 	"regexp"
 	"testing"
 	"time"
+)
+
+const (
+	// answerTime is how long somebody waits for an answer before they take it for lost.
+	answerTime = 10 * time.Second
+	// patience is how long somebody asks again: longer than all consoles take to come back.
+	patience = 3 * time.Minute
 )
 
 // A person asks any console by the API.
@@ -31,7 +39,7 @@ func claim(t testing.TB, c *console) *person {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	must(t, err)
-	browser := http.Client{Jar: jar, Transport: c.client.Transport}
+	browser := http.Client{Jar: jar, Transport: c.client.Transport, Timeout: answerTime}
 	read := func(resp *http.Response, err error) string {
 		t.Helper()
 		must(t, err)
@@ -75,6 +83,30 @@ type refusal struct {
 
 func (e *refusal) Error() string { return fmt.Sprintf("%d: %s", e.status, e.text) }
 
+// no is the status of a refusal that says no; 0: there was no answer, or one that has who
+// asked try again, as a console may say while nobody leads.
+func no(err error) int {
+	if refused := new(refusal); errors.As(err, &refused) && refused.status < 500 {
+		return refused.status
+	}
+	return 0
+}
+
+// answer reads one, into out if there is any.
+func answer(resp *http.Response, out any) error {
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode >= 300 {
+		return &refusal{resp.StatusCode, string(text)}
+	}
+	if out == nil || len(text) == 0 {
+		return nil
+	}
+	return json.Unmarshal(text, out)
+}
+
 // request is what asks a console, signed in.
 func (p *person) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, method, name+"/api/v1"+path, body)
@@ -85,6 +117,8 @@ func (p *person) request(ctx context.Context, method, path string, body io.Reade
 }
 
 func (p *person) ask(ctx context.Context, c *console, a ask) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	body, err := json.Marshal(a.in)
 	if err != nil {
 		return err
@@ -102,15 +136,22 @@ func (p *person) ask(ctx context.Context, c *console, a ask) error {
 		return err
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was read
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
+	return answer(resp, a.out)
+}
+
+// insist asks until it is told yes or no, each time the console that at names.
+func (p *person) insist(ctx context.Context, at func() *console, a ask) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		err := p.ask(ctx, at(), a)
+		if err == nil || no(err) != 0 || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
 	}
-	if resp.StatusCode >= 300 {
-		return &refusal{resp.StatusCode, string(text)}
-	}
-	if a.out == nil || len(text) == 0 {
-		return nil
-	}
-	return json.Unmarshal(text, a.out)
 }

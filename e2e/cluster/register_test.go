@@ -17,9 +17,6 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// answerTime is how long somebody waits for an answer before they take it for lost.
-const answerTime = 10 * time.Second
-
 // An operation is one write or read of a register: the title of an event.
 type operation struct {
 	register string
@@ -32,6 +29,7 @@ type operation struct {
 
 // A history is what was asked of registers at all consoles, and answered.
 type history struct {
+	t      *testing.T
 	person *person
 	names  []string
 	values atomic.Int64
@@ -45,7 +43,7 @@ type history struct {
 // registers makes so many.
 func registers(t *testing.T, p *person, at *console, count int) *history {
 	t.Helper()
-	h := &history{person: p, said: map[string]int{}}
+	h := &history{t: t, person: p, said: map[string]int{}}
 	for i := range count {
 		name := fmt.Sprintf("register-%d", i)
 		must(t, p.ask(t.Context(), at, ask{method: "POST", path: "/events", in: map[string]any{"name": name, "title": "first", "end": "7d"}}))
@@ -61,10 +59,10 @@ func (h *history) use(ctx context.Context, c *console, pause time.Duration) {
 		var err error
 		if o.writes {
 			o.value = fmt.Sprintf("value %d", h.values.Add(1)) // each is written once
-			err = h.ask(c, ask{method: "PATCH", path: "/events/" + o.register, in: map[string]any{"title": o.value}})
+			err = h.person.ask(context.WithoutCancel(ctx), c, ask{method: "PATCH", path: "/events/" + o.register, in: map[string]any{"title": o.value}})
 		} else {
 			var event struct{ Title string }
-			err = h.ask(c, ask{method: "GET", path: "/events/" + o.register, out: &event})
+			err = h.person.ask(context.WithoutCancel(ctx), c, ask{method: "GET", path: "/events/" + o.register, out: &event})
 			o.value = event.Title
 		}
 		o.done = time.Now()
@@ -77,17 +75,14 @@ func (h *history) use(ctx context.Context, c *console, pause time.Duration) {
 	}
 }
 
-func (h *history) ask(c *console, a ask) error {
-	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
-	defer cancel()
-	return h.person.ask(ctx, c, a)
-}
-
 func (h *history) note(o operation, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err != nil {
 		h.said[cause(err)]++
+		if no(err) != 0 {
+			h.t.Errorf("%s: %v", o.register, err)
+		}
 		if !o.writes {
 			return
 		}

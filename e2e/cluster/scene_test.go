@@ -51,6 +51,7 @@ func newScene(t *testing.T, count int) *scene {
 	}
 	s.consoles[0].start()
 	s.owner = claim(t, s.consoles[0])
+	s.registers = registers(t, s.owner, s.consoles[0], 4)
 	for _, c := range s.consoles[1:] {
 		s.join(c, s.consoles[0])
 	}
@@ -62,7 +63,6 @@ func newScene(t *testing.T, count int) *scene {
 func (s *scene) use() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var using sync.WaitGroup
-	s.registers = registers(s.T, s.owner, s.consoles[0], 4)
 	s.launches = &launches{person: s.owner, consoles: s.consoles}
 	s.fleet = &fleet{t: s.T, cloud: s.cloud, consoles: s.consoles, seen: map[string]string{}, since: map[string]time.Time{}}
 	for _, c := range s.consoles {
@@ -71,22 +71,24 @@ func (s *scene) use() {
 		}
 	}
 	for i := range s.consoles {
-		listener := &stream{person: s.owner, consoles: append(append([]*console{}, s.consoles[i:]...), s.consoles[:i]...)}
+		listener := &stream{person: s.owner, consoles: slices.Concat(s.consoles[i:], s.consoles[:i]), heard: map[int64]string{}}
 		s.streams = append(s.streams, listener)
 		using.Go(func() { listener.follow(ctx) })
 	}
-	launching, noMore := context.WithCancel(ctx)
-	var asking sync.WaitGroup
-	asking.Go(func() { s.launches.use(launching, s.T, 2*time.Second) })
+	enough, launching := make(chan struct{}), make(chan error, 1)
+	using.Go(func() { launching <- s.launches.use(ctx, enough, 2*time.Second) })
 	using.Go(func() { s.fleet.power(ctx) })
-	s.stop = sync.OnceFunc(func() {
-		noMore()
-		asking.Wait()
+	s.stop = func() {
+		close(enough)
+		if err := <-launching; err != nil {
+			s.Error(err)
+		}
 		s.settle()
+		s.lastWord()
 		cancel()
 		using.Wait()
-	})
-	s.Cleanup(func() { noMore(); cancel(); asking.Wait(); using.Wait() })
+	}
+	s.Cleanup(func() { cancel(); using.Wait() })
 }
 
 // settle waits until all that was launched is live, or gone where it was ended.
@@ -122,13 +124,36 @@ func (s *scene) unsettled() string {
 	return ""
 }
 
+// lastWord waits until all streams told of an event that is made after all else.
+func (s *scene) lastWord() {
+	s.Helper()
+	err := s.owner.insist(s.Context(), s.consoles[0].itself, ask{method: "POST", path: "/events", in: map[string]any{"name": "last-word", "title": "The last word", "end": "7d"}})
+	if err != nil && no(err) != http.StatusConflict { // one that was asked for before may have been made
+		s.Errorf("make the last event: %v", err)
+		return
+	}
+	var event struct{ ID string }
+	must(s, s.owner.insist(s.Context(), s.consoles[0].itself, ask{method: "GET", path: "/events/last-word", out: &event}))
+	late := time.After(time.Minute)
+	for i, listener := range s.streams {
+		for !listener.told(event.ID) {
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-late:
+				s.Errorf("stream %d does not tell of the last event", i)
+				return
+			}
+		}
+	}
+}
+
 // lost counts the launches that were acknowledged, and that a console knows nothing of.
 func (s *scene) lost() (count int) {
 	s.Helper()
 	for _, one := range s.launches.all {
 		for _, c := range s.consoles {
 			var event struct{ ID string }
-			if err := s.registers.ask(c, ask{method: "GET", path: "/events/" + one.name, out: &event}); err != nil || event.ID == "" {
+			if err := s.owner.insist(s.Context(), c.itself, ask{method: "GET", path: "/events/" + one.name, out: &event}); err != nil || event.ID == "" {
 				s.Errorf("%s does not know of %s, which was acknowledged: %v", c.name, one.name, err)
 				count++
 			}

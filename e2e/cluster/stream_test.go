@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -23,15 +25,16 @@ const silence = 20 * time.Second
 type stream struct {
 	person   *person
 	consoles []*console
-	last     string           // the id of the last event
-	heard    map[int64]string // changes, by their numbers
-	wrong    []string         // what a stream must not say
+	last     string   // the id of the last event
+	wrong    []string // what a stream must not say
 	moved    int
+
+	mu    sync.Mutex
+	heard map[int64]string // changes, by their numbers
 }
 
 // follow listens until ctx ends.
 func (s *stream) follow(ctx context.Context) {
-	s.heard = map[int64]string{}
 	for at := 0; ctx.Err() == nil; at++ {
 		s.listen(ctx, s.consoles[at%len(s.consoles)])
 		s.moved++
@@ -61,6 +64,12 @@ func (s *stream) listen(ctx context.Context, c *console) {
 		return
 	}
 	defer resp.Body.Close() //nolint:errcheck // it ends here
+	if resp.StatusCode != http.StatusOK {
+		if err := answer(resp, nil); err == nil || no(err) != 0 {
+			s.wrong = append(s.wrong, fmt.Sprintf("%s, %v, instead of changes", resp.Status, err))
+		}
+		return
+	}
 	var kind, id string
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
 		quiet.Reset(silence)
@@ -88,9 +97,23 @@ func (s *stream) hear(kind, id, data string) {
 	case kind != "change" || seq <= before:
 		s.wrong = append(s.wrong, kind+" "+id+" after "+s.last)
 	default:
+		s.mu.Lock()
 		s.heard[seq] = data
+		s.mu.Unlock()
 	}
 	s.last = id
+}
+
+// told says whether a change of what has this id was heard.
+func (s *stream) told(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, data := range s.heard {
+		if strings.Contains(data, strconv.Quote(id)) {
+			return true
+		}
+	}
+	return false
 }
 
 // holes hold what several heard against each other: where both listened, it is the same.
