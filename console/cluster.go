@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -98,9 +99,55 @@ func (c *Console) RemoveMember(ctx context.Context, a Actor, address string) err
 	return c.withOthers(a, func(others Cluster) error { return others.Remove(ctx, address) })
 }
 
-// Leave takes this console out of its cluster for good.
+// Leave takes this console out of its cluster for good, once another one has each backup
+// that is here. Its error is a *ConflictError where nobody takes one of them.
 func (c *Console) Leave(ctx context.Context, a Actor) error {
-	return c.withOthers(a, func(others Cluster) error { return others.Leave(ctx) })
+	return c.withOthers(a, func(others Cluster) error {
+		if err := c.leaveCopies(ctx); err != nil {
+			return err
+		}
+		return others.Leave(ctx)
+	})
+}
+
+// leaveCopies has others keep what this console has and they have not. Two that leave one
+// after the other take nothing with them: the second one finds that the first one's copy
+// is gone.
+func (c *Console) leaveCopies(ctx context.Context) error {
+	a := c.opts.Archives
+	if a == nil || a.opts.Peers == nil {
+		return nil
+	}
+	m, err := newMender(c), error(nil)
+	if m.others, err = a.opts.Peers.Others(ctx); err != nil || len(m.others) == 0 { // the last one cannot leave
+		return err
+	}
+	own, err := a.opts.Vault.List(ctx)
+	if err != nil {
+		return err
+	}
+	known, err := c.allArchives(ctx)
+	if err != nil {
+		return err
+	}
+	elsewhere, answer := m.elsewhere(ctx, time.Now())
+	alone := 0
+	for _, item := range own {
+		kept, is := known[item.Name]
+		if _, copied := elsewhere[item.Name]; !is || copied {
+			continue
+		}
+		if failed := a.copyToOne(ctx, answer, kept); failed != nil || len(answer) == 0 {
+			alone++
+			err = errors.Join(err, failed)
+		}
+	}
+	if alone = max(alone, a.Alone()); alone == 0 {
+		return nil
+	}
+	c.log.Warn("leave the cluster: a backup has no copy", "backups", alone, "err", err)
+	return &ConflictError{fmt.Sprintf("leave the cluster: backups that are on this console alone: %d, and no other one takes a copy: wait until another one answers and has room, and try again; "+
+		"to give them up, stop this console, and run popup console cluster remove with its address on another one", alone)}
 }
 
 func (c *Console) withOthers(a Actor, do func(Cluster) error) error {

@@ -50,8 +50,8 @@ func newConsoleClusterCommand(dataDir *string) *cobra.Command {
 		Short: "say which consoles keep the store together, and what may be lost",
 		Long: `cluster lists the consoles that keep their store together with the one that runs on
 --data-dir: at which address, whether each has a say in what is kept (voter), which one leads,
-which answer, and how many entries of the log each lacks on its disk. The last line says what
-may be lost.
+which answer, and how many entries of the log each lacks on its disk. Below it says what may
+be lost, and how many backups of instances this console alone has, where there are any.
 
 To replace one that is lost for good: popup console cluster remove ADDRESS, and then let
 another one join, at the same address or not. To change the address of one: let it leave, and
@@ -84,7 +84,8 @@ func newConsoleClusterLeaveCommand(dataDir *string) *cobra.Command {
 		Short: "take the console that runs here out of its cluster for good",
 		Long: `leave has the console that runs on --data-dir hand over what it does, and leave its cluster
 for good; then it ends. The others go on. What it kept is set aside, as DATA/cluster.left-…,
-and it may join again. Archives in DATA/vault stay; the others have copies of them.`,
+and it may join again. Archives in DATA/vault stay, and are copied before to another console
+where none has them: that may take a while. It does not leave where nobody takes one of them.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			local, err := runningConsole(*dataDir)
@@ -163,4 +164,7 @@ func printCluster(w io.Writer, s api.Cluster) {
 		fmt.Fprintf(w, "%s\t%s\t%s behind\t%s\t%s\n", m.Address, cmp.Or(m.Role, "-"), behind, cmp.Or(m.Version, "-"), strings.Join(is, ", "))
 	}
 	fmt.Fprintln(w, s.Says)
+	if s.BackupsAlone > 0 {
+		fmt.Fprintln(w, "backups that are on this console alone:", s.BackupsAlone)
+	}
 }
