@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"popup/internal/testutil"
 	"popup/web/api"
 )
 
@@ -36,7 +37,7 @@ func (s *scene) join(c, by *console) {
 // state is what the first of these consoles that answers says of the cluster.
 func (s *scene) state(of []*console) (state api.Cluster, err error) {
 	for _, c := range of {
-		if err = s.owner.ask(s.Context(), c, ask{method: "GET", path: "/cluster", out: &state}); err == nil {
+		if err = c.owner.Ask(s.Context(), testutil.Ask{Method: "GET", Path: "/cluster", Out: &state}); err == nil {
 			return state, nil
 		}
 	}
@@ -153,9 +154,9 @@ func (s *scene) restart(what string, end func(*console)) {
 	all.Wait()
 	ended := time.Now()
 	for _, c := range s.consoles {
-		is, over := c.begin()
+		c.begin()
 		all.Go(func() {
-			if err := c.await(is, over); err != nil {
+			if err := c.listens(); err != nil {
 				s.Error(err)
 			}
 		})

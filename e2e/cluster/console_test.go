@@ -3,7 +3,6 @@
 package cluster
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -26,23 +25,20 @@ const (
 	name     = "https://console.example" + browsers
 )
 
-// mostEnding is how long a console may take to end.
-const mostEnding = time.Minute
-
 // A console is popup console on a machine.
 type console struct {
 	*machine
-	at     atomic.Value // the address of its machine, to who asks meanwhile
-	args   []string     // besides what says where it is
-	env    []string
-	log    *testutil.Buffer
-	claim  chan string // the link, once
-	end    func(syscall.Signal)
-	client http.Client // reaches it, whatever the name
+	at      atomic.Value // the address of its machine, to who asks meanwhile
+	args    []string     // besides what says where it is
+	env     []string
+	process *testutil.Process // nil: it was not started
+	log     testutil.Buffer   // of all its processes
+	client  http.Client       // reaches it, whatever the name
+	owner   *testutil.Person  // asks it
 }
 
 func newConsole(m *machine, env []string, args ...string) *console {
-	c := &console{machine: m, args: args, env: env, claim: make(chan string, 1), log: &testutil.Buffer{}, end: func(syscall.Signal) {}}
+	c := &console{machine: m, args: args, env: env}
 	c.at.Store(m.ip)
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -50,8 +46,9 @@ func newConsole(m *machine, env []string, args ...string) *console {
 		},
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // it has one of its own, and nobody else is on this network
 	}
-	c.client.Transport = transport
-	c.leaves()
+	c.client = http.Client{Transport: transport, Timeout: answerTime}
+	c.owner = &testutil.Person{HTTP: &c.client, URL: name}
+	c.stays()
 	m.t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		if c.t.Failed() {
@@ -69,22 +66,20 @@ func (c *console) move(m *machine) {
 	c.machine = m
 	c.at.Store(m.ip)
 	c.client.CloseIdleConnections()
-	c.leaves()
+	c.stays()
 }
 
-// leaves has the console end before its machine does, and with KEEP=1 what it said and had
-// stay in e2e/out.
-func (c *console) leaves() {
+// stays has what the console said and had stay in e2e/out, with KEEP=1.
+func (c *console) stays() {
 	m := c.machine
 	c.t.Cleanup(func() {
-		c.end(syscall.SIGKILL)
 		if os.Getenv("KEEP") == "" {
 			return
 		}
 		out := filepath.Join("..", "out", c.t.Name(), m.name)
 		must(c.t, os.RemoveAll(out))
 		must(c.t, os.MkdirAll(out, 0o755))
-		must(c.t, os.WriteFile(filepath.Join(out, "console.log"), []byte(c.log.String()), 0o600))
+		must(c.t, os.WriteFile(filepath.Join(out, "console.log"), c.log.Bytes(), 0o600))
 		run(c.t, "cp", "-a", m.disk, filepath.Join(out, "disk"))
 		c.t.Logf("%s is kept in %s", m.name, out)
 	})
@@ -96,64 +91,35 @@ func (c *console) itself() *console { return c }
 func (c *console) dir() string { return filepath.Join(c.disk, "data") }
 
 // begin starts the console, and does not wait for it.
-func (c *console) begin(join ...string) (listening <-chan struct{}, ended <-chan struct{}) {
+func (c *console) begin(join ...string) {
 	c.t.Helper()
 	argv := append([]string{program, "console", "--data-dir", c.dir(), "--listen", c.ip + browsers, "--url", name, "--cluster-address", c.ip + members}, c.args...)
 	cmd := c.in(append(argv, join...)...)
 	cmd.Env = append(os.Environ(), c.env...)
-	cmd.Stderr = c.log
-	stdout, err := cmd.StdoutPipe()
-	must(c.t, err)
-	must(c.t, cmd.Start())
-	is, over := make(chan struct{}), make(chan struct{})
-	go func() {
-		for said := bufio.NewScanner(stdout); said.Scan(); {
-			if link, found := strings.CutPrefix(said.Text(), "claim: "); found {
-				c.claim <- link
-			}
-			if strings.HasPrefix(said.Text(), "listening on ") {
-				close(is)
-			}
-		}
-		_ = cmd.Wait() // how it ended is in its log
-		close(over)
-	}()
-	c.end = func(with syscall.Signal) {
-		for _, signal := range []syscall.Signal{with, syscall.SIGKILL} {
-			_ = cmd.Process.Signal(signal) // it may have ended
-			select {
-			case <-over:
-				return
-			case <-time.After(mostEnding):
-				c.t.Errorf("%s does not end within %v of %s", c.name, mostEnding, signal)
-			}
-		}
-	}
-	return is, over
+	cmd.Stderr = &c.log
+	c.process = testutil.Start(c.t, cmd)
 }
 
 // start starts the console, and waits until it answers.
 func (c *console) start(join ...string) {
 	c.t.Helper()
-	must(c.t, c.await(c.begin(join...)))
+	c.begin(join...)
+	must(c.t, c.listens())
 }
 
-func (c *console) await(is, over <-chan struct{}) error {
-	select {
-	case <-is:
-		return nil
-	case <-over:
-		return fmt.Errorf("%s ended:\n%s", c.name, tail(c.log.String()))
-	case <-time.After(2 * time.Minute):
-		return fmt.Errorf("%s does not answer:\n%s", c.name, tail(c.log.String()))
+// listens waits until the console that began answers.
+func (c *console) listens() error {
+	if _, err := c.process.Heard("listening on ", 2*time.Minute); err != nil {
+		return fmt.Errorf("%s: %w%s", c.name, err, tail(c.log.String()))
 	}
+	return nil
 }
 
 // kill ends it without a word.
-func (c *console) kill() { c.end(syscall.SIGKILL) }
+func (c *console) kill() { c.process.End(syscall.SIGKILL) }
 
 // stop asks it to end.
-func (c *console) stop() { c.end(syscall.SIGTERM) }
+func (c *console) stop() { c.process.End(syscall.SIGTERM) }
 
 // popup runs a verb about the console, on its machine.
 func (c *console) popup(verb ...string) (string, error) {

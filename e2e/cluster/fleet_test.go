@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"popup/internal/testutil"
 	"popup/internal/testutil/ec2fake"
 	"popup/internal/wire"
 	"popup/userdata"
@@ -209,8 +211,6 @@ func (i *instance) insist(ctx context.Context, path string, what func() any, out
 }
 
 func (i *instance) tell(ctx context.Context, c *console, path string, body []byte, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, i.plan.Console.At(path), bytes.NewReader(body))
 	if err != nil {
 		return err
@@ -222,9 +222,8 @@ func (i *instance) tell(ctx context.Context, c *console, path string, body []byt
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
 	if err := i.plan.Console.CheckPin(resp.TLS.PeerCertificates[0]); err != nil {
-		return fmt.Errorf("%s: %w", c.name, err)
+		return errors.Join(fmt.Errorf("%s: %w", c.name, err), resp.Body.Close())
 	}
-	return answer(resp, out)
+	return testutil.Read(resp, out)
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
+
+	"popup/internal/testutil"
 )
 
 // A launched is one event with one app, and what was answered of it.
@@ -25,7 +27,6 @@ type launched struct {
 
 // Launches are asked for at any console, and again by their key until they are answered.
 type launches struct {
-	person   *person
 	consoles []*console
 
 	all   []*launched
@@ -68,7 +69,7 @@ func (l *launches) launch(ctx context.Context, one *launched) error {
 			Instances []string
 		}
 		call := time.Now()
-		if err := l.person.insist(ctx, l.anywhere, ask{method: "POST", path: "/launches", key: one.name, in: in, out: &o}); err != nil {
+		if err := insist(ctx, l.anywhere, testutil.Ask{Method: "POST", Path: "/launches", Key: one.name, In: in, Out: &o}); err != nil {
 			return fmt.Errorf("launch %s: %w", one.name, err)
 		}
 		if len(one.answers) == 0 {
@@ -82,7 +83,7 @@ func (l *launches) launch(ctx context.Context, one *launched) error {
 
 // end asks until the event is ending. One that was asked before, without an answer, may be.
 func (l *launches) end(ctx context.Context, one *launched) error {
-	err := l.person.insist(ctx, l.anywhere, ask{method: "POST", path: "/events/" + one.name + "/end", in: map[string]any{"name": one.name}})
+	err := insist(ctx, l.anywhere, testutil.Ask{Method: "POST", Path: "/events/" + one.name + "/end", In: map[string]any{"name": one.name}})
 	if err != nil && no(err) != http.StatusConflict {
 		return fmt.Errorf("end %s: %w", one.name, err)
 	}

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -66,15 +65,12 @@ func newMachine(t testing.TB, n, size int) *machine {
 	return m
 }
 
-// in has a program start on the machine.
+// in is a program that is started on the machine.
 func (m *machine) in(argv ...string) *exec.Cmd {
-	cmd := exec.Command("nsenter", append([]string{"--net=/run/netns/" + m.name, "--"}, argv...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	return cmd
+	return exec.Command("nsenter", append([]string{"--net=/run/netns/" + m.name, "--"}, argv...)...)
 }
 
-// within has do make its sockets on the machine. It ends a thread, and with it each program
-// of in's that was started by that thread: none may run meanwhile.
+// within has do make its sockets on the machine.
 func (m *machine) within(do func() error) {
 	m.t.Helper()
 	done := make(chan error)

@@ -8,11 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"popup/internal/testutil"
 )
 
 // programEnv names the release that is tested, to the process that runs the tests.
@@ -51,20 +49,7 @@ func apart() (code int, err error) {
 			return 1, fmt.Errorf("make release: %w\n%s", err, out)
 		}
 	}
-	runtime.LockOSThread() // the tests end with the thread that started them
-	tests := exec.Command("/proc/self/exe", os.Args[1:]...)
-	tests.Stdin, tests.Stdout, tests.Stderr = os.Stdin, os.Stdout, os.Stderr
-	tests.Env = append(os.Environ(), programEnv+"="+popup)
-	tests.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Unshareflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	err = tests.Run()
-	var ended *exec.ExitError
-	if errors.As(err, &ended) {
-		return ended.ExitCode(), nil
-	}
-	if err != nil {
-		return 1, err
-	}
-	return 0, nil
+	return testutil.Apart(programEnv + "=" + popup)
 }
 
 func must(t testing.TB, err error) {

@@ -5,6 +5,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +16,9 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
+
+	"popup/internal/testutil"
+	"popup/web/api"
 )
 
 // An operation is one write or read of a register: the title of an event.
@@ -30,7 +34,6 @@ type operation struct {
 // A history is what was asked of registers at all consoles, and answered.
 type history struct {
 	t      *testing.T
-	person *person
 	names  []string
 	values atomic.Int64
 
@@ -41,12 +44,12 @@ type history struct {
 }
 
 // registers makes so many.
-func registers(t *testing.T, p *person, at *console, count int) *history {
+func registers(t *testing.T, at *console, count int) *history {
 	t.Helper()
-	h := &history{t: t, person: p, said: map[string]int{}}
+	h := &history{t: t, said: map[string]int{}}
 	for i := range count {
 		name := fmt.Sprintf("register-%d", i)
-		must(t, p.ask(t.Context(), at, ask{method: "POST", path: "/events", in: map[string]any{"name": name, "title": "first", "end": "7d"}}))
+		must(t, at.owner.Ask(t.Context(), testutil.Ask{Method: "POST", Path: "/events", In: map[string]any{"name": name, "title": "first", "end": "7d"}}))
 		h.names = append(h.names, name)
 	}
 	return h
@@ -59,10 +62,10 @@ func (h *history) use(ctx context.Context, c *console, pause time.Duration) {
 		var err error
 		if o.writes {
 			o.value = fmt.Sprintf("value %d", h.values.Add(1)) // each is written once
-			err = h.person.ask(context.WithoutCancel(ctx), c, ask{method: "PATCH", path: "/events/" + o.register, in: map[string]any{"title": o.value}})
+			err = c.owner.Ask(context.WithoutCancel(ctx), testutil.Ask{Method: "PATCH", Path: "/events/" + o.register, In: map[string]any{"title": o.value}})
 		} else {
 			var event struct{ Title string }
-			err = h.person.ask(context.WithoutCancel(ctx), c, ask{method: "GET", path: "/events/" + o.register, out: &event})
+			err = c.owner.Ask(context.WithoutCancel(ctx), testutil.Ask{Method: "GET", Path: "/events/" + o.register, Out: &event})
 			o.value = event.Title
 		}
 		o.done = time.Now()
@@ -95,8 +98,10 @@ func (h *history) note(o operation, err error) {
 
 // cause is an error without what differs from one to the next.
 func cause(err error) string {
-	if refused := new(refusal); errors.As(err, &refused) {
-		return refused.Error()
+	if refused := new(testutil.Refusal); errors.As(err, &refused) {
+		var problem api.Problem
+		_ = json.Unmarshal([]byte(refused.Text), &problem) // else it is no sentence of ours
+		return fmt.Sprintf("%d: %s", refused.Status, problem.Detail)
 	}
 	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
 		err = inner

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"popup/internal/testutil"
 	"popup/internal/testutil/ec2fake"
 )
 
@@ -23,7 +24,6 @@ type scene struct {
 	*testing.T
 	consoles  []*console
 	cloud     *ec2fake.Fake
-	owner     *person
 	registers *history
 	launches  *launches
 	fleet     *fleet
@@ -50,9 +50,10 @@ func newScene(t *testing.T, count int) *scene {
 		s.consoles = append(s.consoles, newConsole(newMachine(t, n+1, diskSize), env, "--cloud", "ec2", "--ec2-profile", "compat", "--ec2-region", "eucalyptus", "--ec2-type", "m1.small", "--ec2-image", cloud.Image("eucalyptus", "debian-12", "x86_64")))
 	}
 	s.consoles[0].start()
-	s.owner = claim(t, s.consoles[0])
-	s.registers = registers(t, s.owner, s.consoles[0], 4)
+	testutil.Claim(t, s.consoles[0].owner, s.consoles[0].process.Says("claim: ", time.Minute))
+	s.registers = registers(t, s.consoles[0], 4)
 	for _, c := range s.consoles[1:] {
+		c.owner.Token = s.consoles[0].owner.Token
 		s.join(c, s.consoles[0])
 	}
 	s.use()
@@ -63,7 +64,7 @@ func newScene(t *testing.T, count int) *scene {
 func (s *scene) use() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var using sync.WaitGroup
-	s.launches = &launches{person: s.owner, consoles: s.consoles}
+	s.launches = &launches{consoles: s.consoles}
 	s.fleet = &fleet{t: s.T, cloud: s.cloud, consoles: s.consoles, seen: map[string]string{}, since: map[string]time.Time{}}
 	for _, c := range s.consoles {
 		for range 2 {
@@ -71,7 +72,7 @@ func (s *scene) use() {
 		}
 	}
 	for i := range s.consoles {
-		listener := &stream{person: s.owner, consoles: slices.Concat(s.consoles[i:], s.consoles[:i]), heard: map[int64]string{}}
+		listener := &stream{consoles: slices.Concat(s.consoles[i:], s.consoles[:i]), heard: map[int64]string{}}
 		s.streams = append(s.streams, listener)
 		using.Go(func() { listener.follow(ctx) })
 	}
@@ -113,7 +114,7 @@ func (s *scene) unsettled() string {
 	for _, one := range s.launches.all {
 		for _, id := range one.instances {
 			var i struct{ State, Failure string }
-			if err := s.owner.ask(s.Context(), s.consoles[0], ask{method: "GET", path: "/instances/" + id, out: &i}); err != nil {
+			if err := s.consoles[0].owner.Ask(s.Context(), testutil.Ask{Method: "GET", Path: "/instances/" + id, Out: &i}); err != nil {
 				return id + ": " + err.Error()
 			}
 			if one.ending && i.State != "gone" || !one.ending && i.State != "live" {
@@ -127,13 +128,13 @@ func (s *scene) unsettled() string {
 // lastWord waits until all streams told of an event that is made after all else.
 func (s *scene) lastWord() {
 	s.Helper()
-	err := s.owner.insist(s.Context(), s.consoles[0].itself, ask{method: "POST", path: "/events", in: map[string]any{"name": "last-word", "title": "The last word", "end": "7d"}})
+	err := insist(s.Context(), s.consoles[0].itself, testutil.Ask{Method: "POST", Path: "/events", In: map[string]any{"name": "last-word", "title": "The last word", "end": "7d"}})
 	if err != nil && no(err) != http.StatusConflict { // one that was asked for before may have been made
 		s.Errorf("make the last event: %v", err)
 		return
 	}
 	var event struct{ ID string }
-	must(s, s.owner.insist(s.Context(), s.consoles[0].itself, ask{method: "GET", path: "/events/last-word", out: &event}))
+	must(s, insist(s.Context(), s.consoles[0].itself, testutil.Ask{Method: "GET", Path: "/events/last-word", Out: &event}))
 	late := time.After(time.Minute)
 	for i, listener := range s.streams {
 		for !listener.told(event.ID) {
@@ -153,7 +154,7 @@ func (s *scene) lost() (count int) {
 	for _, one := range s.launches.all {
 		for _, c := range s.consoles {
 			var event struct{ ID string }
-			if err := s.owner.insist(s.Context(), c.itself, ask{method: "GET", path: "/events/" + one.name, out: &event}); err != nil || event.ID == "" {
+			if err := insist(s.Context(), c.itself, testutil.Ask{Method: "GET", Path: "/events/" + one.name, Out: &event}); err != nil || event.ID == "" {
 				s.Errorf("%s does not know of %s, which was acknowledged: %v", c.name, one.name, err)
 				count++
 			}

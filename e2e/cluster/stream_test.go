@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"popup/internal/testutil"
 )
 
 // silence is how long a stream may say nothing before whoever listens goes elsewhere: it
@@ -23,7 +25,6 @@ const silence = 20 * time.Second
 
 // A stream is followed at one console after the other, each time from where it was.
 type stream struct {
-	person   *person
 	consoles []*console
 	last     string   // the id of the last event
 	wrong    []string // what a stream must not say
@@ -49,7 +50,7 @@ func (s *stream) follow(ctx context.Context) {
 func (s *stream) listen(ctx context.Context, c *console) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r, err := s.person.request(ctx, "GET", "/stream", nil)
+	r, err := c.owner.Request(ctx, "GET", "/stream", nil)
 	if err != nil {
 		s.wrong = append(s.wrong, err.Error())
 		return
@@ -59,13 +60,14 @@ func (s *stream) listen(ctx context.Context, c *console) {
 	}
 	quiet := time.AfterFunc(silence, cancel)
 	defer quiet.Stop()
-	resp, err := c.client.Do(r)
+	endless := http.Client{Transport: c.client.Transport}
+	resp, err := endless.Do(r)
 	if err != nil {
 		return
 	}
 	defer resp.Body.Close() //nolint:errcheck // it ends here
 	if resp.StatusCode != http.StatusOK {
-		if err := answer(resp, nil); err == nil || no(err) != 0 {
+		if err := testutil.Read(resp, nil); err == nil || no(err) != 0 {
 			s.wrong = append(s.wrong, fmt.Sprintf("%s, %v, instead of changes", resp.Status, err))
 		}
 		return
