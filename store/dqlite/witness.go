@@ -5,6 +5,7 @@ package dqlite
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -103,7 +104,7 @@ func (n *node) confirm(ctx context.Context, leader string) error {
 	return nil
 }
 
-// follows asks a node whether it follows another.
+// follows asks a node whether it follows another. One that was not waited for did not fail.
 func (n *node) follows(ctx context.Context, address, leader string) bool {
 	w := &n.witnesses
 	w.mu.Lock()
@@ -112,12 +113,15 @@ func (n *node) follows(ctx context.Context, address, leader string) bool {
 		a, w.idle[address] = idle[len(idle)-1], idle[:len(idle)-1]
 	}
 	w.mu.Unlock()
+	began := time.Now()
 	says, err := a.ask(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
-		w.failed[address] = time.Now()
-		w.hangUp(address)
+		if !errors.Is(ctx.Err(), context.Canceled) || time.Since(began) >= hedgeTime {
+			w.failed[address] = time.Now()
+			w.hangUp(address)
+		}
 		return false
 	}
 	delete(w.failed, address)
