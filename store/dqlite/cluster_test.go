@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,13 +45,14 @@ func says(t testing.TB, err error, words ...string) {
 	}
 }
 
-// freeAddress is one that nobody listens on.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	check(t, l.Close())
-	return l.Addr().String()
+var given atomic.Int64
+
+// freeAddress is one of this machine that nobody else takes: the host tells processes apart,
+// and those of one process.
+func freeAddress() string {
+	const hosts = 254
+	n, pid := int(given.Add(1))-1, os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d:%d", 1+pid/hosts%hosts, 1+pid%hosts, 1+n%hosts, 9000+n/hosts)
 }
 
 func authority(t testing.TB) Authority {
@@ -77,7 +77,7 @@ func waiting(t testing.TB) context.Context {
 }
 
 func options(t testing.TB, a Authority, join ...string) Options {
-	address := freeAddress(t)
+	address := freeAddress()
 	return Options{Dir: t.TempDir(), Address: address, Join: join, Identity: issued(t, a, address),
 		Latency: 100 * time.Millisecond, // nothing here is about a leader that is slow to answer
 		Log:     slog.New(slog.NewTextHandler(t.Output(), nil))}
@@ -158,12 +158,8 @@ func reopen(ctx context.Context, dir string) (console.Store, error) {
 	file := filepath.Join(dir, "address")
 	address, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		address = []byte(l.Addr().String())
-		if err := errors.Join(l.Close(), os.WriteFile(file, address, 0o600)); err != nil {
+		address = []byte(freeAddress())
+		if err := os.WriteFile(file, address, 0o600); err != nil {
 			return nil, err
 		}
 	} else if err != nil {

@@ -200,7 +200,7 @@ func TestWhoIsNotLetIn(t *testing.T) {
 	elsewhere := strange
 	elsewhere.Addresses = []string{o.Address} // where another cluster answers
 	nobody := strange
-	nobody.Addresses = []string{freeAddress(t), "nosuch.invalid:1"}
+	nobody.Addresses = []string{freeAddress(), "nosuch.invalid:1"}
 	mine, err := parseToken(used)
 	check(t, err)
 	mine.Secret = strange.Secret
@@ -347,11 +347,11 @@ func TestOtherVersionsAreNotLetIn(t *testing.T) {
 	check(t, err)
 	line, err := parseToken(tokenOf(t, c))
 	check(t, err)
-	_, err = r.admit(waiting(t), newcomer{Secret: line.Secret, Address: freeAddress(t), Key: public, URL: testURL, Version: "v2", Steps: append(steps, "more")}, Host{URL: testURL, Version: "v1"})
+	_, err = r.admit(waiting(t), newcomer{Secret: line.Secret, Address: freeAddress(), Key: public, URL: testURL, Version: "v2", Steps: append(steps, "more")}, Host{URL: testURL, Version: "v1"})
 	says(t, err, "its version is v2, and here it is v1")
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
-	err = r.fits(over, newcomer{Address: freeAddress(t), URL: testURL, Steps: steps}, Host{URL: testURL}, nil)
+	err = r.fits(over, newcomer{Address: freeAddress(), URL: testURL, Steps: steps}, Host{URL: testURL}, nil)
 	if why := refused(""); err == nil || errors.As(err, &why) {
 		t.Errorf("a store that does not answer is told as %v", err)
 	}

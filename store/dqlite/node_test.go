@@ -126,14 +126,14 @@ func TestRefusals(t *testing.T) {
 	without.Identity = Identity{}
 	_, err = Open(soon(), without)
 	says(t, err, "read this node's certificate")
-	_, err = Open(soon(), quiet(options(t, a, freeAddress(t))))
+	_, err = Open(soon(), quiet(options(t, a, freeAddress())))
 	says(t, err, "no leader let this node in")
 	_, err = Open(soon(), quiet(options(t, a, "nosuch.invalid:1")))
 	says(t, err, "no leader let this node in")
 	twice := o
 	_, err = Open(soon(), twice)
 	says(t, err, "listen on "+o.Address)
-	twice.Address = freeAddress(t)
+	twice.Address = freeAddress()
 	_, err = Open(soon(), twice)
 	says(t, err, o.Dir, "does not match")
 	bad := options(t, a)

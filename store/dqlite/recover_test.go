@@ -145,7 +145,7 @@ func TestTwoAreLost(t *testing.T) {
 func TestRecoveryIsKilled(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "cluster")
-	o := Options{Dir: dir, Address: freeAddress(t)}
+	o := Options{Dir: dir, Address: freeAddress()}
 	c, err := Grow(waiting(t), o, filepath.Join(t.TempDir(), "none"))
 	check(t, err)
 	hash := written(t, c, 0, 5)
