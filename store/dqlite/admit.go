@@ -24,7 +24,7 @@ import (
 
 const (
 	// mostNewcomer bounds what a console says that wants to join, in bytes, and mostJoining
-	// how many are listened to at once.
+	// how many are answered at once.
 	mostNewcomer = 64 << 10
 	mostJoining  = 4
 	// callTime bounds the look whether a newcomer is reached.
@@ -78,6 +78,11 @@ func (r *running) Admit(ctx context.Context, h Host) error {
 	}
 	places := make(chan struct{}, mostJoining)
 	r.node.link.joins.serve(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		n, err := readNewcomer(w, req)
+		if err != nil {
+			http.Error(w, "this is nothing that a console says which joins", http.StatusBadRequest)
+			return
+		}
 		select {
 		case places <- struct{}{}:
 			defer func() { <-places }()
@@ -85,7 +90,7 @@ func (r *running) Admit(ctx context.Context, h Host) error {
 			http.Error(w, "others join right now: try again", http.StatusServiceUnavailable)
 			return
 		}
-		r.answerNewcomer(w, req, h)
+		r.answerNewcomer(w, req, n, h)
 	}))
 	return nil
 }
@@ -105,21 +110,20 @@ func (r *running) sameURL(ctx context.Context, h Host) error {
 	return nil
 }
 
-func (r *running) answerNewcomer(w http.ResponseWriter, req *http.Request, h Host) {
-	req.Body = http.MaxBytesReader(w, req.Body, mostNewcomer)
-	var n newcomer
-	var text []byte
-	err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(greetTime)) // a stranger may keep nobody out
-	if err == nil {
-		text, err = io.ReadAll(req.Body)
+// readNewcomer reads what whoever asks says of itself, before it takes a place: a stranger
+// may keep nobody out.
+func readNewcomer(w http.ResponseWriter, req *http.Request) (n newcomer, err error) {
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(greetTime)); err != nil {
+		return n, err
 	}
-	if err == nil {
-		err = json.Unmarshal(text, &n)
-	}
+	text, err := io.ReadAll(http.MaxBytesReader(w, req.Body, mostNewcomer))
 	if err != nil {
-		http.Error(w, "this is nothing that a console says which joins", http.StatusBadRequest)
-		return
+		return n, err
 	}
+	return n, json.Unmarshal(text, &n)
+}
+
+func (r *running) answerNewcomer(w http.ResponseWriter, req *http.Request, n newcomer, h Host) {
 	answer, err := r.admit(req.Context(), n, h)
 	var why refused
 	if errors.As(err, &why) {

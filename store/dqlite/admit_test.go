@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// TestAStrangerKeepsNobodyOut: who begins to ask and never ends is hung up on.
+// TestAStrangerKeepsNobodyOut: who begins to ask and never ends takes no place, and is hung
+// up on.
 func TestAStrangerKeepsNobodyOut(t *testing.T) {
 	t.Parallel()
 	c := grown(t, newMember(t))
@@ -25,11 +26,11 @@ func TestAStrangerKeepsNobodyOut(t *testing.T) {
 		check(t, err)
 		strangers = append(strangers, conn)
 	}
+	check(t, Join(waiting(t), newMember(t), joining(line)))
 	for _, conn := range strangers {
 		check(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
 		if text, err := io.ReadAll(conn); err != nil || !bytes.Contains(text, []byte("400 Bad Request")) {
 			t.Errorf("a stranger is told %q, %v", text, err)
 		}
 	}
-	check(t, Join(waiting(t), newMember(t), joining(line)))
 }
