@@ -9,12 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"popup/console"
+	"popup/internal/testutil"
 	"popup/store/sqlite"
 )
 
@@ -23,12 +23,9 @@ const diskEnv = "DQLITE_TEST_DISK"
 // TestTheDiskIsFullAtTheImport runs the next one where its mounts are its own.
 func TestTheDiskIsFullAtTheImport(t *testing.T) {
 	t.Parallel()
-	if os.Getuid() != 0 {
-		t.Skip("only root mounts a small disk")
-	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestOnASmallDisk$", "-test.v")
 	cmd.Env = append(os.Environ(), diskEnv+"="+t.TempDir())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	cmd.SysProcAttr = testutil.Namespaces(unix.CLONE_NEWNS)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS") {
 		t.Errorf("on a small disk: %v\n%s", err, out)
