@@ -3,8 +3,6 @@
 package release
 
 import (
-	"bufio"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,21 +26,17 @@ func TestReleaseForArm64(t *testing.T) {
 		t.Errorf("it says %q", out)
 	}
 	answers(t, popup)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err == nil {
-		err = l.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	answers(t, built(t, "ARCH=arm64", "DQLITE="+withWrites(t)), "--cloud", "manual", "--cluster-address", l.Addr().String())
+	answers(t, built(t, "ARCH=arm64", "DQLITE="+withWrites(t)), "--cloud", "manual", "--cluster-address", "127.0.64.1:9000")
 }
 
 // withWrites is the engine for arm64, whose asynchronous writes are done at once.
 func withWrites(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("../../.cache/dqlite-arm64")); err != nil {
+	engine, dir := os.Getenv("DQLITE_ARM64"), t.TempDir()
+	if engine == "" {
+		t.Fatal("DQLITE_ARM64 does not say where the engine for arm64 is; run make test-arm64, which does")
+	}
+	if err := os.CopyFS(dir, os.DirFS(engine)); err != nil {
 		t.Fatal(err)
 	}
 	library, object := filepath.Join(dir, "lib", "libdqlite.a"), filepath.Join(t.TempDir(), "aio.o")
@@ -55,34 +49,19 @@ func withWrites(t *testing.T) string {
 // answers starts a console, asks it, and ends it.
 func answers(t *testing.T, popup string, flags ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), emulator, append([]string{popup, "console", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0"}, flags...)...)
-	var log testutil.Buffer
-	cmd.Stderr = &log
-	out, err := cmd.StdoutPipe()
+	argv := append([]string{popup, "console", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0"}, flags...)
+	p := testutil.Start(t, exec.Command(emulator, argv...))
+	browser := http.Client{Timeout: time.Minute}
+	defer browser.CloseIdleConnections()
+	url := p.Says("claim: ", 5*time.Minute)
+	resp, err := browser.Get(url)
 	if err == nil {
-		err = cmd.Start()
+		err = testutil.Read(resp, nil)
 	}
 	if err != nil {
-		t.Fatal(err)
+		t.Errorf("%q: %s: %v", flags, url, err)
 	}
-	asked := false
-	late := time.AfterFunc(5*time.Minute, func() { _ = cmd.Process.Kill() })
-	defer late.Stop()
-	for line := bufio.NewScanner(out); line.Scan(); {
-		url, ok := strings.CutPrefix(line.Text(), "claim: ")
-		if !ok {
-			continue
-		}
-		asked = true
-		resp, err := http.Get(url)
-		if err != nil {
-			t.Errorf("%q: %v", flags, err)
-		} else if _ = resp.Body.Close(); resp.StatusCode != http.StatusOK {
-			t.Errorf("%q: %s is answered %s", flags, url, resp.Status)
-		}
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-	}
-	if err := cmd.Wait(); err != nil || !asked {
-		t.Errorf("%q: the console ends with %v: %s", flags, err, log.String())
+	if state := p.End(syscall.SIGTERM); !state.Success() {
+		t.Errorf("%q: the console ends with %v: %s", flags, state, p.Log())
 	}
 }
