@@ -17,6 +17,7 @@ DQLITE := $(CACHE)/dqlite$(ARCH:%=-%)
 CROSS_arm64 := aarch64-linux-gnu-gcc
 WITH_DQLITE := $(if $(ARCH),GOARCH=$(ARCH) CC=$(CROSS_$(ARCH))) CGO_ENABLED=1 CGO_CFLAGS="-I$(DQLITE)/include" CGO_LDFLAGS="-L$(DQLITE)/lib -ldqlite -l:libuv_a.a -llz4 -lsqlite3 -lm -ldl"
 TAGS := -tags dqlite,nosqlite3
+ON_DQLITE := ./store/dqlite ./e2e/release ./e2e/operating
 
 .PHONY: help build release run test check e2e torture bench bench-sync sim-sync bench-console fuzz golden vuln test-arm64 tools-run tools-browser tools-test tools-vm tools-dqlite clean
 
@@ -34,19 +35,19 @@ run: build tools-run ## start a console; open the claim link it prints: make run
 
 test: tools-test tools-dqlite ## everything but the virtual machines
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 30m ./...
-	$(WITH_DQLITE) $(GO) test -race -shuffle=on -timeout 20m -skip Arm64 $(TAGS) ./store/dqlite ./e2e/release ./e2e/operating
+	$(WITH_DQLITE) $(GO) test -race -shuffle=on -timeout 20m -skip Arm64 -p 1 $(TAGS) $(ON_DQLITE)
 	$(WITH_DQLITE) $(GO) test -race -timeout 10m -run 'ThreeConsoles|ClusterIsRefused' $(TAGS) ./cmd/popup
 
 test-arm64: tools-dqlite ## the release for arm64, run here by qemu-user
 	@scripts/need qemu-aarch64:qemu-user
-	$(WITH_DQLITE) $(GO) test -count 1 -timeout 30m -run Arm64 -v $(TAGS) ./e2e/release
+	$(WITH_DQLITE) DQLITE_ARM64=$(CACHE)/dqlite-arm64 $(GO) test -count 1 -timeout 30m -run Arm64 -v $(TAGS) ./e2e/release
 
 check: tools-dqlite ## format, vet, staticcheck, golangci-lint (errcheck), the import table
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./... && $(GO) vet -tags vm,browser,cluster ./...
-	$(WITH_DQLITE) $(GO) vet $(TAGS) ./store/dqlite ./e2e/release ./e2e/operating
-	$(GO) run $(STATICCHECK) ./...
-	$(WITH_DQLITE) $(GO) run $(STATICCHECK) $(TAGS) ./store/dqlite ./e2e/release ./e2e/operating
+	$(WITH_DQLITE) $(GO) vet $(TAGS) $(ON_DQLITE) ./cmd/popup
+	$(GO) run $(STATICCHECK) ./... && $(GO) run $(STATICCHECK) -tags vm,browser,cluster ./e2e/... ./cloud/vm
+	$(WITH_DQLITE) $(GO) run $(STATICCHECK) $(TAGS) $(ON_DQLITE) ./cmd/popup
 	$(GO) run $(GOLANGCI) run ./...
 	$(GO) test ./internal/archtest
 
