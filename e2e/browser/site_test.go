@@ -3,13 +3,13 @@
 package browser
 
 import (
-	"bufio"
 	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,8 +28,7 @@ type site struct {
 	args  []string
 	url   string // without a slash at its end
 	claim string // the link that makes one its owner
-	cmd   *exec.Cmd
-	ended chan struct{}
+	runs  *testutil.Process
 }
 
 // startConsole starts a console that nobody owns yet, with flags beside the usual. The test's end stops it, and all
@@ -45,69 +44,29 @@ func startConsole(t *testing.T, args ...string) *site {
 	if err := os.Chmod(dir, 0o755); err != nil { // apps have a user of their own
 		t.Fatal(err)
 	}
-	said := s.start("127.0.0.1:0", "claim: ")
-	s.url, s.claim = said["listening on "], said["claim: "]
+	s.start("127.0.0.1:0")
+	s.claim = s.runs.Says("claim: ", patience)
 	return s
 }
 
-// start runs the console until it says the lines that begin with those of last, the
-// final one included, and returns what follows each beginning.
-func (s *site) start(listen, last string) map[string]string {
+// start runs the console until it says where.
+func (s *site) start(listen string) {
 	s.t.Helper()
 	log, err := os.OpenFile(s.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.cmd = exec.Command(program, append([]string{"console", "--listen", listen, "--data-dir", filepath.Join(s.dir, "data"), "--verbose"}, s.args...)...)
-	s.cmd.Stderr = log
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	_ = log.Close() // the console has it
-	lines, ended := make(chan string), make(chan struct{})
-	s.ended = ended
-	go func(cmd *exec.Cmd) {
-		for scan := bufio.NewScanner(out); scan.Scan(); {
-			lines <- scan.Text()
-		}
-		close(lines)
-		_ = cmd.Wait()
-		close(ended)
-	}(s.cmd)
-	said, late := map[string]string{}, time.After(patience)
-	for {
-		select {
-		case line, more := <-lines:
-			if !more {
-				s.t.Fatalf("the console ended before it said %q:\n%s", last, s.logged())
-			}
-			for _, begin := range []string{"listening on ", "claim: "} {
-				if rest, ok := strings.CutPrefix(line, begin); ok {
-					said[begin] = rest
-				}
-			}
-			if said[last] != "" {
-				go func() {
-					for range lines { // it is read on, so that nothing waits
-					}
-				}()
-				return said
-			}
-		case <-late:
-			s.t.Fatalf("the console did not say %q within %s; so far: %q\n%s", last, patience, said, s.logged())
-		}
-	}
+	defer log.Close() // the console has it
+	cmd := exec.Command(program, append([]string{"console", "--listen", listen, "--data-dir", filepath.Join(s.dir, "data"), "--verbose"}, s.args...)...)
+	cmd.Stderr = log
+	s.runs = testutil.Start(s.t, cmd)
+	s.url = s.runs.Says("listening on ", patience)
 }
 
 // kill ends the console without a word to it, and waits until it is gone.
 func (s *site) kill() {
 	s.t.Helper()
-	_ = s.cmd.Process.Kill() // it may be gone already
-	<-s.ended
+	s.runs.End(syscall.SIGKILL)
 }
 
 // again starts the console once more, at the same address.
@@ -117,7 +76,7 @@ func (s *site) again() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.start(net.JoinHostPort(at.Hostname(), at.Port()), "listening on ")
+	s.start(net.JoinHostPort(at.Hostname(), at.Port()))
 }
 
 func (s *site) log() string { return filepath.Join(s.dir, "console.log") }
@@ -131,14 +90,14 @@ func (s *site) logged() string {
 	return string(body[max(0, len(body)-8<<10):])
 }
 
-// remove ends the console and whatever it left running, which is by design not ended
-// with it, and removes its folder.
+// remove ends whatever the console left running, which is by design not ended with it, and
+// removes its folder.
 func (s *site) remove() {
-	if s.cmd != nil {
-		s.kill()
-	}
-	if s.t.Failed() && keeps() {
-		keep(s.t, "console.log", []byte(s.logged()))
+	if s.t.Failed() {
+		s.t.Logf("the console said:\n%s", s.logged())
+		if keeps() {
+			keep(s.t, "console.log", []byte(s.logged()))
+		}
 	}
 	instances := filepath.Join(s.dir, "data", "instances")
 	folders, _ := os.ReadDir(instances) // none: nothing was launched
