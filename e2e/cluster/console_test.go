@@ -31,7 +31,7 @@ type console struct {
 	at      atomic.Value // the address of its machine, to who asks meanwhile
 	args    []string     // besides what says where it is
 	env     []string
-	process *testutil.Process // nil: it was not started
+	process *testutil.Process // the one that was started last
 	log     testutil.Buffer   // of all its processes
 	client  http.Client       // reaches it, whatever the name
 	owner   *testutil.Person  // asks it
@@ -42,7 +42,7 @@ func newConsole(m *machine, env []string, args ...string) *console {
 	c.at.Store(m.ip)
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", c.at.Load().(string)+browsers)
+			return (&net.Dialer{Timeout: answerTime}).DialContext(ctx, "tcp", c.at.Load().(string)+browsers)
 		},
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // it has one of its own, and nobody else is on this network
 	}
