@@ -106,3 +106,34 @@ func (b *tab) hide(state browser.WindowState) {
 	_, err = chromedp.CallBrowser(b.ctx, browser.SetWindowBounds, browser.SetWindowBoundsParams{WindowID: window.WindowID, Bounds: &browser.Bounds{WindowState: state}})
 	b.must(err)
 }
+
+// TestBrowserAsksAgainOnce: a part that cannot be had is asked for by one timer, however
+// often something changes meanwhile, and not at all where asking again does not help.
+func TestBrowserAsksAgainOnce(t *testing.T) {
+	s := startConsole(t)
+	b := newTab(t, look{})
+	b.claim(s)
+	b.choose()
+	b.launch()
+	b.come(s.url + "/events/" + eventName)
+	for status, want := range map[int]int{503: 3, 500: 0} { // each 3 s, in 8 s
+		asks, err := ask[int](b, fmt.Sprintf(`(async () => {
+			const wait = (s) => new Promise((done) => setTimeout(done, s * 1000));
+			const part = document.querySelector("[data-live]").dataset.live, real = window.fetch;
+			let asks = 0;
+			window.fetch = (at) => {
+				if (new URL(at).searchParams.get("fragment") === part) asks++;
+				return Promise.resolve(new Response("", {status: %d}));
+			};
+			for (let n = 0; n < 4; n++) { document.dispatchEvent(new Event("visibilitychange")); await wait(1.2); }
+			const before = asks;
+			await wait(8);
+			window.fetch = real;
+			return before === 0 ? -1 : asks - before;
+		})()`, status))
+		b.must(err)
+		if asks < 0 || asks > want || want > 0 && asks == 0 {
+			t.Errorf("a part that is answered by %d is asked for %d times more, want at most %d", status, asks, want)
+		}
+	}
+}

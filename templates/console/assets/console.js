@@ -5,6 +5,7 @@
 
   var live = Array.prototype.slice.call(document.querySelectorAll("[data-live]"));
   var asked = {}; // by part: it is being fetched
+  var later = {}; // by part: the timer by which it is asked for again
 
   function speak(text) { document.getElementById("spoken").textContent = text; }
 
@@ -35,15 +36,18 @@
     if (document.hidden) return;
     if (asked[name]) { asked[name] = "again"; return; }
     asked[name] = "once";
+    clearTimeout(later[name]);
+    delete later[name];
+    function retry() { later[name] = setTimeout(function () { fetchPart(part); }, 3000); }
     var at = new URL(location.href);
     at.searchParams.set("fragment", name);
     fetch(at, { credentials: "same-origin", headers: { Accept: "text/html" } }).then(function (answer) {
       if (answer.status === 401 || answer.redirected) { location.reload(); return; }
-      if (answer.status >= 500) throw new Error(answer.status);
+      if (answer.status === 503) { retry(); return; }
       if (!answer.ok) return;
-      return answer.text().then(function (html) { renew(part, html.trim()); });
-    }).catch(function () { setTimeout(function () { fetchPart(part); }, 3000); }).then(function () {
-      var again = asked[name] === "again";
+      return answer.text().then(function (html) { renew(part, html.trim()); }, retry);
+    }, retry).finally(function () {
+      var again = asked[name] === "again" && !later[name];
       delete asked[name];
       if (again) fetchPart(part);
     });
