@@ -1,9 +1,10 @@
 // Package ec2 is a cloud of EC2's, and of what speaks its API: each machine an instance
 // that was launched with the user-data any other cloud would be given.
 //
-// Nothing of it is kept here but which regions were used. What was launched is found by what EC2 describes: by the
-// client token, which is made of the console, the instance and the attempt, and by tags.
-// So whatever is cut off, by a kill or on the network, is asked again and found:
+// Nothing of it is kept here but which regions were used, and by which account. What was
+// launched is found by what EC2 describes: by the client token, which is made of the
+// console, the instance and the attempt, and by tags. So whatever is cut off, by a kill or
+// on the network, is asked again and found:
 //
 //	client token      popupCONSOLE.ATTEMPT.INSTANCE   one RunInstances, one machine, whoever asks how often
 //	popup:console     what is this console's; nothing else is touched
@@ -55,6 +56,7 @@ type Cloud struct {
 
 	mu     sync.Mutex
 	past   map[string]*region // that were used once, by name
+	whose  kept[string]       // the account that the credentials are of; empty: it cannot be told
 	recent map[string]asked   // by instance
 }
 

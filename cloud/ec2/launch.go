@@ -113,7 +113,7 @@ func (c *Cloud) run(ctx context.Context, p place, l console.Launch) (console.Mac
 			return fmt.Errorf("EC2 in %s answered RunInstances with no machine", p.region.name)
 		}
 		if err == nil {
-			s = sighting{out.Instances[0], p.region}
+			s = sighting{out.Instances[0], p.region, aws.ToString(out.OwnerId)}
 		}
 		return err
 	})

@@ -3,6 +3,7 @@ package ec2
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ const (
 type sighting struct {
 	types.Instance
 	region *region
+	owner  string // the account that it is of; empty: EC2 does not say
 }
 
 func (s sighting) id() string { return aws.ToString(s.InstanceId) }
@@ -129,7 +131,7 @@ func (c *Cloud) describe(ctx context.Context, r *region, filters ...types.Filter
 		var page []sighting
 		for _, reservation := range out.Reservations {
 			for _, i := range reservation.Instances {
-				page = append(page, sighting{i, r})
+				page = append(page, sighting{i, r, aws.ToString(reservation.OwnerId)})
 			}
 		}
 		return page, out.NextToken, nil
@@ -184,6 +186,9 @@ func (c *Cloud) Machines(ctx context.Context) ([]console.Machine, error) {
 	all, err := c.ours(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if err := c.own(ctx, all); err != nil {
+		return nil, fmt.Errorf("write down whose machines these are: %w", err)
 	}
 	slices.SortFunc(all, older)
 	listed := map[string]sighting{}

@@ -20,6 +20,15 @@ const kindRegion console.Kind = "ec2-region"
 type used struct {
 	Region   string `json:"region"`
 	Endpoint string `json:"endpoint,omitempty"` // of Options
+	Account  string `json:"account,omitempty"`  // whose machines were seen there; empty: none was
+}
+
+func (u used) put(tx console.Tx) error {
+	doc, err := json.Marshal(u)
+	if err != nil {
+		return err
+	}
+	return tx.Put(console.Record{Kind: kindRegion, ID: u.Region, Doc: doc})
 }
 
 // all are the regions in which there may be something of this console's: those that it is
@@ -29,31 +38,38 @@ func (c *Cloud) all(ctx context.Context) ([]*region, error) {
 	if c.opts.Store == nil {
 		return c.regions, nil
 	}
-	var names []string
+	var known []used
 	err := c.opts.Store.View(ctx, func(tx console.Tx) (err error) {
-		names, err = c.used(tx)
+		known, err = c.used(tx)
 		return err
 	})
 	for _, r := range c.regions {
-		if err == nil && !slices.Contains(names, r.name) {
-			names, err = c.use(ctx, nil)
+		if err == nil && !knows(known, r.name) {
+			known, err = c.use(ctx, nil)
 		}
+	}
+	if err == nil {
+		err = c.sameAccount(ctx, known)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read which regions were used: %w", err)
 	}
 	all := slices.Clone(c.regions)
-	for _, name := range names {
-		if !slices.ContainsFunc(all, func(r *region) bool { return r.name == name }) {
-			all = append(all, c.pastRegion(name))
+	for _, u := range known {
+		if !slices.ContainsFunc(all, func(r *region) bool { return r.name == u.Region }) {
+			all = append(all, c.pastRegion(u.Region))
 		}
 	}
 	return all, nil
 }
 
-// used are the names of the regions that the store knows. One at another endpoint would be
+func knows(known []used, name string) bool {
+	return slices.ContainsFunc(known, func(u used) bool { return u.Region == name })
+}
+
+// used are the regions that the store knows. One at another endpoint would be
 // asked in vain: that is an error.
-func (c *Cloud) used(tx console.Tx) (names []string, err error) {
+func (c *Cloud) used(tx console.Tx) (known []used, err error) {
 	records, err := tx.List(console.Query{Kind: kindRegion})
 	if err != nil {
 		return nil, err
@@ -66,9 +82,9 @@ func (c *Cloud) used(tx console.Tx) (names []string, err error) {
 		if err := c.sameEndpoint(u); err != nil {
 			return nil, err
 		}
-		names = append(names, u.Region)
+		known = append(known, u)
 	}
-	return names, nil
+	return known, nil
 }
 
 func (c *Cloud) sameEndpoint(u used) error {
@@ -80,7 +96,7 @@ func (c *Cloud) sameEndpoint(u used) error {
 }
 
 // use writes down the regions that this console is told of, and more, having removed others.
-func (c *Cloud) use(ctx context.Context, forget []string, more ...string) (names []string, err error) {
+func (c *Cloud) use(ctx context.Context, forget []string, more ...string) (known []used, err error) {
 	for _, r := range c.regions {
 		more = append(more, r.name)
 	}
@@ -90,25 +106,22 @@ func (c *Cloud) use(ctx context.Context, forget []string, more ...string) (names
 				return err
 			}
 		}
-		if names, err = c.used(tx); err != nil {
+		if known, err = c.used(tx); err != nil {
 			return err
 		}
 		for _, name := range more {
-			if slices.Contains(names, name) {
+			if knows(known, name) {
 				continue
 			}
-			doc, err := json.Marshal(used{name, c.opts.Endpoint})
-			if err == nil {
-				err = tx.Put(console.Record{Kind: kindRegion, ID: name, Doc: doc})
-			}
-			if err != nil {
+			u := used{Region: name, Endpoint: c.opts.Endpoint}
+			if err := u.put(tx); err != nil {
 				return err
 			}
-			names = append(names, name)
+			known = append(known, u)
 		}
 		return nil
 	})
-	return names, err
+	return known, err
 }
 
 // pastRegion is one in which nothing more is launched.
@@ -164,7 +177,7 @@ func (c *Cloud) inFile() ([]string, error) {
 	}
 	names := slices.DeleteFunc(kept.Regions, func(name string) bool { return slices.Contains(c.opts.Forget, name) })
 	for _, name := range names {
-		if err := c.sameEndpoint(used{name, kept.Endpoint}); err != nil {
+		if err := c.sameEndpoint(used{Region: name, Endpoint: kept.Endpoint}); err != nil {
 			return nil, err
 		}
 	}
