@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"popup/console"
 	"popup/store"
 )
@@ -78,6 +80,13 @@ func (p *process) kill() {
 	p.cmd.Wait()
 }
 
+// stall stops it, and waits until all of its threads have stopped.
+func (p *process) stall(t *testing.T) {
+	t.Helper()
+	check(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+	check(t, unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil))
+}
+
 // lead has one of the others lead, and says which.
 func lead(t *testing.T, n *node, others []*process) *process {
 	t.Helper()
@@ -118,7 +127,7 @@ func TestALeaderIsLost(t *testing.T) {
 			return func() { p.start(t) }
 		},
 		"stalled": func(t *testing.T, p *process) func() {
-			check(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+			p.stall(t)
 			return func() { check(t, p.cmd.Process.Signal(syscall.SIGCONT)) }
 		},
 	} {

@@ -54,7 +54,7 @@ func TestWhoLeadsNobodySaysNothing(t *testing.T) {
 			check(t, write(waiting(t), s, "before"))
 			n.knowsWitnesses(t)
 			for _, p := range others {
-				check(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+				p.stall(t)
 			}
 			soon, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond) // it still takes itself for the leader
 			defer cancel()
@@ -90,7 +90,7 @@ func TestWhoIsAvoided(t *testing.T) {
 	}
 	for _, p := range others {
 		if p.o.Address == first {
-			check(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+			p.stall(t)
 		}
 	}
 	check(t, n.confirm(waiting(t), own))
