@@ -166,17 +166,22 @@ func (c *Console) forgetArchives(ctx context.Context, removed []Archive) error {
 	})
 }
 
-// removeArchives removes what the vault has of an instance.
-func (c *Console) removeArchives(ctx context.Context, instance string) error {
+// removeArchives removes what the vault has of some instances.
+func (c *Console) removeArchives(ctx context.Context, instances ...string) error {
 	if c.opts.Archives == nil {
 		return nil
 	}
-	if err := c.opts.Archives.Purge(ctx, instance); err != nil {
-		return fmt.Errorf("remove the backups of %s: %w", instance, err)
+	if err := c.opts.Archives.Purge(ctx, instances...); err != nil {
+		return fmt.Errorf("remove backups: %w", err)
 	}
-	var all []Archive
-	err := c.store.View(ctx, func(tx Tx) (err error) { all, err = list[Archive](tx, Query{Parent: instance}); return err })
-	return errors.Join(err, c.forgetArchives(ctx, all))
+	for _, instance := range instances {
+		var all []Archive
+		err := c.store.View(ctx, func(tx Tx) (err error) { all, err = list[Archive](tx, Query{Parent: instance}); return err })
+		if err = errors.Join(err, c.forgetArchives(ctx, all)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // GetArchive opens an archive of the instance that asks, or the one it is to begin with. The caller closes it. Its errors
@@ -337,11 +342,11 @@ func (c *Console) openKept(ctx context.Context, a Archive) (io.ReadCloser, error
 	if c.opts.Archives == nil {
 		return nil, errNoVault
 	}
-	file, err := c.opts.Archives.Open(ctx, a.Instance, a.Name)
+	file, member, err := c.opts.Archives.open(ctx, a.Instance, a.Name)
 	if err != nil {
 		return nil, err
 	}
-	return &verified{file, sha256.New(), a, func() { c.opts.Archives.suspect(ctx, a) }}, nil
+	return &verified{file, sha256.New(), a, func() { c.opts.Archives.suspect(ctx, a, member) }}, nil
 }
 
 // verified is an archive that is read once more, and summed.
@@ -349,13 +354,17 @@ type verified struct {
 	io.ReadCloser
 	sum     hash.Hash
 	is      Archive
-	suspect func() // what was read is something else
+	suspect func() // what was read is something else, or could not be read
 }
 
 func (v *verified) Read(p []byte) (int, error) {
 	n, err := v.ReadCloser.Read(p)
 	v.sum.Write(p[:n]) // it never fails
-	if errors.Is(err, io.EOF) && hex.EncodeToString(v.sum.Sum(nil)) != v.is.SHA256 {
+	switch {
+	case err == nil:
+	case !errors.Is(err, io.EOF):
+		v.suspect()
+	case hex.EncodeToString(v.sum.Sum(nil)) != v.is.SHA256:
 		v.suspect()
 		return n, fmt.Errorf("read backup %s of %s: it is no longer what was verified; the vault's disk may be damaged", v.is.Name, v.is.Instance)
 	}

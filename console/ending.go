@@ -143,12 +143,17 @@ func (c *Console) PurgeEvent(ctx context.Context, a Actor, id, name string) (Eve
 // purge removes the archives of an event whose PurgeAt has come, and then writes down
 // that they are gone.
 func (c *Console) purge(ctx context.Context, id string) (e Event, err error) {
-	var all []Instance
-	if c.opts.Archives != nil {
-		err = c.store.View(ctx, func(tx Tx) error { all, err = instancesOf(tx, id); return err })
-	}
-	for k := 0; k < len(all) && err == nil; k++ {
-		err = c.removeArchives(ctx, all[k].ID)
+	var ids []string
+	err = c.store.View(ctx, func(tx Tx) error {
+		ids = nil
+		all, err := instancesOf(tx, id)
+		for _, i := range all {
+			ids = append(ids, i.ID)
+		}
+		return err
+	})
+	if err == nil {
+		err = c.removeArchives(ctx, ids...)
 	}
 	if err != nil {
 		return Event{}, fmt.Errorf("purge: %w", err)

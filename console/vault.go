@@ -52,8 +52,10 @@ type Archives struct {
 	coming map[string]int
 	space  int64           // bytes that are announced, and may not be on the disk yet
 	naming map[string]bool // what came under these is being verified
-	// Of consoles that keep them together: what has no copy, and what is not what it was.
-	alone, damaged map[string]bool
+	// Of consoles that keep them together: what has no copy, what is not what it was, and
+	// what was removed here and others may have still.
+	alone, damaged, removed map[string]bool
+	doubted                 map[copyAt]bool // what did not read as what was verified
 }
 
 // NewArchives keeps archives in a vault.
@@ -66,7 +68,8 @@ func NewArchives(opts ArchivesOptions) *Archives {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Archives{opts: opts, verifying: make(chan struct{}, 1), coming: map[string]int{}, naming: map[string]bool{}, alone: map[string]bool{}, damaged: map[string]bool{}}
+	return &Archives{opts: opts, verifying: make(chan struct{}, 1), coming: map[string]int{}, naming: map[string]bool{}, alone: map[string]bool{}, damaged: map[string]bool{},
+		removed: map[string]bool{}, doubted: map[copyAt]bool{}}
 }
 
 // An Incoming is an archive that an instance sends. Nothing is read of it before it is
@@ -288,44 +291,71 @@ func (a *Archives) readBack(ctx context.Context, key string, in Incoming) (Archi
 // Open returns an archive's bytes. The caller closes it. Its error is ErrNotFound where
 // there is none.
 func (a *Archives) Open(ctx context.Context, instance, name string) (io.ReadCloser, error) {
+	file, _, err := a.open(ctx, instance, name)
+	return file, err
+}
+
+// open also returns whose file it is; "": this console's.
+func (a *Archives) open(ctx context.Context, instance, name string) (file io.ReadCloser, member string, err error) {
 	key, err := keyOf(instance, name)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	file, err := a.openKey(ctx, key)
+	file, member, err = a.openKey(ctx, key)
 	if errors.Is(err, archive.ErrNotFound) {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open backup of %s: %w", instance, err)
+		return nil, "", fmt.Errorf("open backup of %s: %w", instance, err)
 	}
-	return file, nil
+	return file, member, nil
 }
 
-// Remove removes an archive. One that is not there is fine.
+// Remove removes an archive here, and has others told later. One that is not there is fine.
 func (a *Archives) Remove(ctx context.Context, instance, name string) error {
 	key, err := keyOf(instance, name)
 	if err != nil {
 		return err
 	}
-	return a.remove(ctx, key)
+	if a.opts.Peers != nil {
+		a.mu.Lock()
+		a.removed[key] = true
+		a.mu.Unlock()
+	}
+	return a.removeHere(ctx, key)
 }
 
-// Purge removes all archives of an instance, those that were never verified among them.
-func (a *Archives) Purge(ctx context.Context, instance string) error {
-	prefix, err := keyOf(instance, "x")
-	if err != nil {
-		return err
+// Purge removes all archives of some instances, those that were never verified among them.
+func (a *Archives) Purge(ctx context.Context, instances ...string) error {
+	of := map[string]bool{}
+	for _, instance := range instances {
+		if _, err := keyOf(instance, "x"); err != nil {
+			return err
+		}
+		of[instance] = true
 	}
-	prefix = strings.TrimSuffix(prefix, "x")
+	if len(of) == 0 {
+		return nil
+	}
 	items, err := a.opts.Vault.List(ctx)
-	items = append(items, a.listElsewhere(ctx, prefix)...)
+	for _, key := range keysOf(items, of) {
+		err = errors.Join(err, a.removeHere(ctx, key))
+	}
+	a.removeElsewhere(ctx, func(ctx context.Context, member string) ([]string, error) {
+		items, err := a.opts.Peers.List(ctx, member)
+		return keysOf(items, of), err
+	})
+	return err
+}
+
+// keysOf are the names of those that are of some instances.
+func keysOf(items []archive.Item, instances map[string]bool) (keys []string) {
 	for _, item := range items {
-		if strings.HasPrefix(item.Name, prefix) {
-			err = errors.Join(err, a.remove(ctx, item.Name))
+		if instance, _, _ := strings.Cut(item.Name, "."); instances[instance] {
+			keys = append(keys, item.Name)
 		}
 	}
-	return err
+	return keys
 }
 
 // Prune removes the oldest of one instance's archives and returns those that it removed,

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +24,16 @@ type trio struct {
 	dirs     []string
 	away     map[string]bool
 	members  []string
+
+	mu    sync.Mutex // guards asked
+	asked map[string]int
+}
+
+// count counts what is asked of a member.
+func (trio *trio) count(what string) {
+	trio.mu.Lock()
+	defer trio.mu.Unlock()
+	trio.asked[what]++
 }
 
 // peersOf are the vaults of the others of a trio, without a network in between.
@@ -33,7 +44,7 @@ type peersOf struct {
 
 func newTrio(t *testing.T) *trio {
 	t.Helper()
-	trio := &trio{away: map[string]bool{}, members: []string{"a", "b", "c"}, dirs: make([]string, 3)}
+	trio := &trio{away: map[string]bool{}, members: []string{"a", "b", "c"}, dirs: make([]string, 3), asked: map[string]int{}}
 	keys := withKeys(t)
 	for n, name := range trio.members {
 		trio.consoles = append(trio.consoles, newConsole(t, func(o *Options) {
@@ -78,16 +89,17 @@ func (p peersOf) Get(ctx context.Context, member, name string) (io.ReadCloser, e
 	return vault.Own().Get(ctx, name)
 }
 
-func (p peersOf) List(ctx context.Context, member, prefix string) ([]archive.Item, error) {
+func (p peersOf) List(ctx context.Context, member string) ([]archive.Item, error) {
+	p.count("list " + member)
 	vault, err := p.vault(member)
 	if err != nil {
 		return nil, err
 	}
-	items, err := vault.Own().List(ctx)
-	return slices.DeleteFunc(items, func(i archive.Item) bool { return !strings.HasPrefix(i.Name, prefix) }), err
+	return vault.Own().List(ctx)
 }
 
 func (p peersOf) Delete(ctx context.Context, member, name string) error {
+	p.count("delete " + member)
 	vault, err := p.vault(member)
 	if err != nil {
 		return err

@@ -2,10 +2,10 @@ package console
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -57,6 +57,7 @@ func (c *Console) mendCopies(ctx context.Context) error {
 // turn looks through all where it is time to.
 func (m *mender) turn(ctx context.Context, now time.Time) error {
 	a := m.c.opts.Archives
+	a.tellRemoved(ctx)
 	others, err := a.opts.Peers.Others(ctx)
 	if err != nil {
 		return err
@@ -104,14 +105,14 @@ func (m *mender) look(ctx context.Context, now time.Time) error {
 			err = errors.Join(err, a.copyToOne(ctx, answer, kept))
 		}
 	}
-	return err
+	return errors.Join(err, m.putBack(ctx, answer, known))
 }
 
 // elsewhere is what others have, and who answers.
 func (m *mender) elsewhere(ctx context.Context, now time.Time) (has map[string]bool, answer []string) {
 	has = map[string]bool{}
 	for _, member := range m.others {
-		items, err := m.c.opts.Archives.opts.Peers.List(ctx, member, "")
+		items, err := m.c.opts.Archives.opts.Peers.List(ctx, member)
 		if err != nil {
 			if m.away[member].IsZero() {
 				m.away[member] = now
@@ -157,18 +158,57 @@ func (a *Archives) takeBack(ctx context.Context, kept Archive) error {
 	if err != nil {
 		return err
 	}
-	file, member, err := a.openElsewhere(ctx, key)
+	err = a.elsewhere(ctx, key, func(member string, file io.ReadCloser) error {
+		err := errors.Join(a.Keep(ctx, key, kept.Size, sum, file), file.Close())
+		var input *InputError
+		switch {
+		case err == nil:
+			a.trust(key, member)
+			a.opts.Log.Info("a backup was damaged here; another console's took its place", "backup", key, "from", member)
+			return nil
+		case errors.As(err, &input):
+			a.doubt(key, member)
+		}
+		return fmt.Errorf("from %s: %w", member, err)
+	})
 	if err != nil {
 		return fmt.Errorf("take back backup %s, which is damaged here: %w", key, err)
 	}
-	in := Incoming{Instance: kept.Instance, Name: kept.Name, Size: kept.Size, SHA256: sum, Body: file}
-	err = a.opts.Vault.Put(ctx, key, &announced{in: in, sum: sha256.New(), whole: func() error { return nil }})
-	if err = errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("take back backup %s from %s: %w", key, member, err)
-	}
-	a.heal(key)
-	a.opts.Log.Info("a backup was damaged here; another console's took its place", "backup", key, "from", member)
 	return nil
+}
+
+// putBack has those whose files are doubted take good ones, and trusts them again. One
+// that is good is not sent.
+func (m *mender) putBack(ctx context.Context, answer []string, known map[string]Archive) (err error) {
+	a := m.c.opts.Archives
+	a.mu.Lock()
+	doubted := slices.Collect(maps.Keys(a.doubted))
+	a.mu.Unlock()
+	for _, at := range doubted {
+		kept, is := known[at.key]
+		switch {
+		case !is || !slices.Contains(m.others, at.member):
+			a.trust(at.key, at.member) // it is gone
+		case slices.Contains(answer, at.member):
+			failed := a.copyTo(ctx, at.member, kept)
+			if failed == nil {
+				a.trust(at.key, at.member)
+			}
+			err = errors.Join(err, failed)
+		}
+	}
+	return err
+}
+
+// tellRemoved has others remove what was removed here.
+func (a *Archives) tellRemoved(ctx context.Context) {
+	a.mu.Lock()
+	removed := slices.Collect(maps.Keys(a.removed))
+	clear(a.removed)
+	a.mu.Unlock()
+	if len(removed) > 0 {
+		a.removeElsewhere(ctx, func(context.Context, string) ([]string, error) { return removed, nil })
+	}
 }
 
 // troubled is how many archives have no copy, or no good one here.

@@ -8,9 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"popup/console"
@@ -172,8 +170,6 @@ func (h handler) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	prefix := r.URL.Query().Get("prefix")
-	items = slices.DeleteFunc(items, func(i archive.Item) bool { return !strings.HasPrefix(i.Name, prefix) })
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(items)
 }

@@ -154,10 +154,10 @@ func (b *coming) Close() error {
 }
 
 // List implements console.Peers.
-func (c *Client) List(ctx context.Context, member, prefix string) (items []archive.Item, err error) {
+func (c *Client) List(ctx context.Context, member string) (items []archive.Item, err error) {
 	ctx, cancel := context.WithTimeout(ctx, stallTime)
 	defer cancel()
-	resp, err := c.ask(ctx, http.MethodGet, member, vaultPath+"?"+url.Values{"prefix": {prefix}}.Encode(), nil)
+	resp, err := c.ask(ctx, http.MethodGet, member, vaultPath, nil)
 	if err != nil {
 		return nil, err
 	}
