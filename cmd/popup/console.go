@@ -112,7 +112,7 @@ func (f consoleFlags) serve(ctx context.Context, stdout io.Writer, log *slog.Log
 			return usageError{fmt.Errorf("--oidc: %w", err)}
 		}
 	}
-	if err := f.cluster.check(at, f.clouds.names); err != nil {
+	if err := f.cluster.check(at, f.clouds.names, f.listen.Domains); err != nil {
 		return usageError{err}
 	}
 	f.cluster.url = f.listen.KnownURL()

@@ -51,12 +51,15 @@ func (c clusterFlags) joins() (what, by string, given bool) {
 var oneMachine = []string{"local", "vm", "container"}
 
 // check says what the flags lack to keep a store with others.
-func (c clusterFlags) check(at consoleFolder, clouds []string) error {
+func (c clusterFlags) check(at consoleFolder, clouds, domains []string) error {
 	if !at.isClustered() && c.address == "" {
 		if _, by, given := c.joins(); given {
 			return fmt.Errorf("%s: say with --cluster-address HOST:PORT at which address the others reach this console, or leave it out to start one alone", by)
 		}
 		return nil
+	}
+	if len(domains) > 0 {
+		return errors.New("--domain: where consoles keep a store together the authority may ask another one for what this one asked a certificate with: give the same --cert and --key to each")
 	}
 	for _, name := range clouds {
 		if slices.Contains(oneMachine, name) {

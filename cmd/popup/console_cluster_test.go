@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+	"popup/web/api"
 )
 
 // TestClusterIsRefused: what cannot be is said in a sentence, and nothing is made.
@@ -39,6 +40,7 @@ func TestClusterIsRefused(t *testing.T) {
 		{at(none, "--cluster-address", "127.0.0.1:9000"), "--cloud local keeps its machines on the machine of one console"},
 		{at(none, "--cluster-address", "127.0.0.1:9000", "--cloud", "ec2", "--cloud", "vm"), "--cloud vm keeps"},
 		{at(none, "--cluster-address", "127.0.0.1:9000", "--cloud", "container"), "--cloud container keeps"},
+		{at(none, append(member, "--domain", "console.example")...), "--domain: where consoles keep a store together"},
 		{at(begun), "--cloud local keeps"}, // it is one of several, whether that is said again or not
 		{at(begun, "--cloud", "manual"), "was begun and not finished: give --cluster-address again"},
 		{at(none, "--join", token), "say with --cluster-address"},
@@ -104,7 +106,7 @@ func TestTheEnvironmentSaysToJoin(t *testing.T) {
 		t.Errorf("who joined already is asked again: %q, %v", token, err)
 	}
 	t.Setenv(joinEnv, "popup-cluster-env")
-	err = joining(t).check(consoleFolder{t.TempDir()}, []string{"manual"})
+	err = joining(t).check(consoleFolder{t.TempDir()}, []string{"manual"}, nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "$"+joinEnv+": say with --cluster-address") {
 		t.Errorf("a console is started alone that should have joined others: %v", err)
 	}
@@ -119,6 +121,17 @@ func joining(t *testing.T, args ...string) (c clusterFlags) {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// TestBackupsAloneAreSaid where there are any, in the last line.
+func TestBackupsAloneAreSaid(t *testing.T) {
+	t.Parallel()
+	for alone, want := range map[int]string{0: "tolerates one failure\n", 2: "tolerates one failure\nbackups that are on this console alone: 2\n"} {
+		var out strings.Builder
+		if printCluster(&out, api.Cluster{Says: "tolerates one failure", BackupsAlone: alone}); out.String() != want {
+			t.Errorf("of %d it says %q, want %q", alone, out.String(), want)
+		}
+	}
 }
 
 // TestWhatIsHanded comes to its place, and replaces nothing.
