@@ -101,6 +101,14 @@ func New(ctx context.Context, opts Options) (*Console, error) {
 	return c, nil
 }
 
+// Now is the time by which its dates are judged: of consoles that share a store, the fleet's.
+func (c *Console) Now() time.Time { return c.now() }
+
+// CheckStore reads the store, and says why it cannot: of several consoles, that nobody leads.
+func (c *Console) CheckStore(ctx context.Context) error {
+	return c.store.View(ctx, func(tx Tx) error { _, err := tx.Newest(); return err })
+}
+
 // Run does what the console does by itself, until ctx ends: it launches, adopts and
 // ends instances, reminds, expires, and writes down what was heard. Each of its loops
 // goes on after an error; what Run returns is what kept one from ending well. Of several

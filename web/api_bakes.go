@@ -1,7 +1,6 @@
 package web
 
 import (
-	"crypto/rand"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -12,11 +11,7 @@ import (
 
 // bake begins an image.
 func (s *Server) bake(c *gin.Context, r console.BakeRequest) (api.Operation, error) {
-	key := c.GetHeader(api.HeaderKey)
-	if key == "" {
-		key = rand.Text()
-	}
-	operation, err := s.console.Bake(c.Request.Context(), s.actor(c), r, key)
+	operation, err := s.console.Bake(c.Request.Context(), s.actor(c), r, onceKey(c))
 	if err == nil {
 		c.Header("Location", "/api/v1/operations/"+operation.ID)
 	}
@@ -51,12 +46,13 @@ func showBootTimes(t console.BootTimes) api.BootTimes {
 }
 
 func (s *Server) forgetImage(c *gin.Context) (none, error) {
+	keepAlive(c, forgetTime)
 	return none{}, s.console.ForgetImage(c.Request.Context(), s.actor(c), c.Param("id"))
 }
 
 // bakeRoutes make images, and remove them.
 var bakeRoutes = []route{
-	{method: http.MethodPost, path: "/api/v1/bakes", who: signedIn, does: "make an image of an app, from which its next launches start; asked again with the same Idempotency-Key it is done once",
+	{method: http.MethodPost, path: "/api/v1/bakes", who: signedIn, does: "make an image of an app, from which its next launches start; asked again with the same Idempotency-Key it is done once", once: true,
 		endpoint: take(http.StatusAccepted, (*Server).bake)},
 	{method: http.MethodGet, path: "/api/v1/images", who: signedIn, does: "the images that there are, and those that are made", endpoint: answer(200, (*Server).listImages)},
 	{method: http.MethodDelete, path: "/api/v1/images/:id", who: signedIn, does: "remove an image; the answer comes once it is proven gone", endpoint: answer(http.StatusNoContent, (*Server).forgetImage)},

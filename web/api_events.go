@@ -15,7 +15,7 @@ func (s *Server) showEvent(e console.Event) api.Event {
 		Start: e.Start, Freeze: e.Freeze, StartsAt: e.StartsAt, FreezesAt: e.FreezesAt, EndsAt: e.EndsAt, Held: e.Held,
 		Webhook: hostOf(e.Webhook), Created: e.Created, EndedBy: e.EndedBy, EndedAt: e.EndedAt, Stuck: e.Stuck,
 		PurgeAt: e.PurgeAt, Page: s.opts.URL + "/e/" + e.Name, Cap: capValue(e), CapSays: e.CapSays(), CapReached: e.CapReached,
-		Spent: each(e.Spent(now()), showMoney), Unpriced: e.Unpriced}
+		Spent: each(e.Spent(s.console.Now()), showMoney), Unpriced: e.Unpriced}
 	if e.Capped() {
 		shown.CapEndsAt = e.LastsUntil()
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"crypto/rand"
 	"net/http"
 	"reflect"
@@ -69,11 +70,7 @@ func (s *Server) launch(c *gin.Context) {
 		s.json(c, http.StatusOK, s.showPreview(preview))
 		return
 	}
-	key := c.GetHeader(api.HeaderKey)
-	if key == "" {
-		key = rand.Text()
-	}
-	operation, err := s.console.Launch(c.Request.Context(), s.actor(c), request, key)
+	operation, err := s.console.Launch(c.Request.Context(), s.actor(c), request, onceKey(c))
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -82,9 +79,16 @@ func (s *Server) launch(c *gin.Context) {
 	s.json(c, http.StatusAccepted, showOperation(operation))
 }
 
+// onceKey is by what whoever asks has it done once; fail knows then that there is one.
+func onceKey(c *gin.Context) string {
+	key := c.GetHeader(api.HeaderKey)
+	c.Set(keyOnce, key != "")
+	return cmp.Or(key, rand.Text())
+}
+
 // launchRoutes launch, and tell what came of it.
 var launchRoutes = []route{
-	{method: http.MethodPost, path: "/api/v1/launches", who: signedIn, does: "launch apps within an event, new or not; asked again with the same Idempotency-Key it is done once",
+	{method: http.MethodPost, path: "/api/v1/launches", who: signedIn, does: "launch apps within an event, new or not; asked again with the same Idempotency-Key it is done once", once: true,
 		query:    []parameter{{name: "validate_only", means: "true: say what it would do, and do nothing", kind: "boolean"}},
 		endpoint: endpoint{run: (*Server).launch, takes: typeOf[console.LaunchRequest](), status: http.StatusAccepted, gives: typeOf[api.Operation](), preview: reflect.TypeFor[api.Preview]()}},
 	{method: http.MethodGet, path: "/api/v1/operations/:id", who: signedIn, does: "an operation", endpoint: answer(200, (*Server).getOperation)},

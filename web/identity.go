@@ -20,6 +20,7 @@ import (
 const (
 	keyActor   = "actor"
 	keyRequest = "request"
+	keyOnce    = "once" // an Idempotency-Key was sent
 	keyVisitor = "visitor"
 )
 

@@ -175,7 +175,7 @@ func parametersOf(r route) []any {
 		}
 		all = append(all, map[string]any{"name": p.name, "in": "query", "description": p.means, "schema": schema})
 	}
-	if r.preview != nil {
+	if r.once {
 		all = append(all, map[string]any{"name": api.HeaderKey, "in": "header", "description": "of your choice, the same whenever the same is asked again", "schema": map[string]any{"type": "string", "maxLength": mostKey}})
 	}
 	return all

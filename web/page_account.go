@@ -50,7 +50,7 @@ func (s *Server) showAccount(c *gin.Context, given accountForm, status int) {
 			return
 		}
 		for _, t := range tokens {
-			page.Tokens = append(page.Tokens, tokenOf(t, now()))
+			page.Tokens = append(page.Tokens, tokenOf(t, s.console.Now()))
 		}
 		page.Password = []field{
 			{Name: "old", Label: "The one you have", Type: "password", Required: true, Autocomplete: "current-password"},

@@ -94,7 +94,7 @@ func (s *Server) auditLines(c *gin.Context, log []console.AuditEntry, zone *time
 	names := s.names(c)
 	lines := make([]auditLine, 0, len(log))
 	for _, e := range log {
-		line := auditLine{At: at(e.At, now(), zone), Actor: cmp.Or(names[e.Actor], e.Actor, "somebody"), Action: cmp.Or(deeds[e.Action], e.Action), Detail: e.Detail}
+		line := auditLine{At: at(e.At, s.console.Now(), zone), Actor: cmp.Or(names[e.Actor], e.Actor, "somebody"), Action: cmp.Or(deeds[e.Action], e.Action), Detail: e.Detail}
 		kind, id, _ := strings.Cut(e.Object, "/")
 		switch console.Kind(kind) {
 		case console.KindEvent:

@@ -44,7 +44,7 @@ func (s *Server) showCheck(c *gin.Context, f launchForm) {
 	if s.refuseLaunch(c, f, err) {
 		return
 	}
-	page := s.checkOf(preview, now())
+	page := s.checkOf(preview, s.console.Now())
 	page.Hidden = hiddenLaunch(f.request, f.key)
 	s.show(c, view{name: templates.ConsoleCheck, title: "Check your answers", section: sectionEvents, data: page})
 }

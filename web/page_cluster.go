@@ -124,14 +124,17 @@ func (s *Server) clusterTrouble(c *gin.Context) string {
 	t := &s.trouble
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.at.IsZero() && now().Sub(t.at) < troubleEvery {
+	if !t.at.IsZero() && time.Since(t.at) < troubleEvery {
 		return t.says
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), troubleTime)
 	defer cancel()
 	state, err := s.console.ClusterState(ctx, s.actor(c))
-	t.at, t.says = now(), ""
-	if err == nil && mustAct(state) {
+	if err != nil { // the next page asks again
+		return t.says
+	}
+	t.at, t.says = time.Now(), ""
+	if mustAct(state) {
 		t.says = spoken(state.Why)
 	}
 	return t.says

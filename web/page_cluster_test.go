@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -69,14 +70,22 @@ func TestClusterCard(t *testing.T) {
 }
 
 // A fakeCluster is as a test says.
-type fakeCluster struct{ state console.ClusterState }
+type fakeCluster struct {
+	state console.ClusterState
+	fails atomic.Bool
+}
 
-func (f fakeCluster) State(context.Context) (console.ClusterState, error) { return f.state, nil }
-func (f fakeCluster) Token(context.Context, time.Duration) (string, error) {
+func (f *fakeCluster) State(context.Context) (console.ClusterState, error) {
+	if f.fails.Load() {
+		return console.ClusterState{}, context.DeadlineExceeded
+	}
+	return f.state, nil
+}
+func (f *fakeCluster) Token(context.Context, time.Duration) (string, error) {
 	return "", errors.ErrUnsupported
 }
-func (f fakeCluster) Remove(context.Context, string) error { return errors.ErrUnsupported }
-func (f fakeCluster) Leave(context.Context) error          { return errors.ErrUnsupported }
+func (f *fakeCluster) Remove(context.Context, string) error { return errors.ErrUnsupported }
+func (f *fakeCluster) Leave(context.Context) error          { return errors.ErrUnsupported }
 
 // TestClusterIsShown: to owners, on its page, where they have to act, and to programs.
 func TestClusterIsShown(t *testing.T) {
@@ -85,7 +94,8 @@ func TestClusterIsShown(t *testing.T) {
 	t.Cleanup(func() { must(t, store.Close()) })
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	s, _ := serve(t, parts{name: "one", cluster: fakeCluster{threeConsoles("10.0.0.3:7071")}, store: store, keys: newKeys(t), cloud: newMemoryCloud(),
+	cluster := &fakeCluster{state: threeConsoles("10.0.0.3:7071")}
+	s, _ := serve(t, parts{name: "one", cluster: cluster, store: store, keys: newKeys(t), cloud: newMemoryCloud(),
 		url: "http://" + listener.Addr().String(), listener: listener})
 	s.settle(t)
 	state := decode[api.Cluster](t, s.do(t, request{who: "olga", method: "GET", path: "/api/v1/cluster"}), 200)
@@ -93,6 +103,11 @@ func TestClusterIsShown(t *testing.T) {
 		t.Errorf("programs are told %+v", state)
 	}
 	const trouble = "The consoles tolerate no failure</a>: 10.0.0.3:7071 does not answer: start it again."
+	cluster.fails.Store(true)
+	if page := s.send(t, request{who: "olga", method: "GET", path: "/instances", browser: true}); page.status != 200 || strings.Contains(page.body, trouble) {
+		t.Errorf("nobody knows, and the page is %d: %s", page.status, page.body)
+	}
+	cluster.fails.Store(false) // that is not kept for the truth
 	for who, sees := range map[string]bool{"olga": true, "otto": false, "vera": false} {
 		page := s.send(t, request{who: who, method: "GET", path: "/instances", browser: true})
 		if page.status != 200 || strings.Contains(page.body, trouble) != sees {

@@ -111,7 +111,7 @@ func (s *Server) showEventPage(c *gin.Context, given eventForm, status int) {
 		s.showEventPart(c, actor, e, part)
 		return
 	}
-	page := s.eventFrame(e, now())
+	page := s.eventFrame(e, s.console.Now())
 	if err := s.fillEvent(c, actor, e, &page); err != nil {
 		s.fail(c, err)
 		return
@@ -145,7 +145,7 @@ func (s *Server) showEventPart(c *gin.Context, a console.Actor, e console.Event,
 		if err != nil {
 			return nil, err
 		}
-		page := s.eventFrame(e, now())
+		page := s.eventFrame(e, s.console.Now())
 		if err := s.fillEvent(c, a, e, &page); err != nil {
 			return nil, err
 		}
@@ -194,7 +194,7 @@ func (s *Server) fillEvent(c *gin.Context, a console.Actor, e console.Event, pag
 		page.AddPath = "/apps?" + url.Values{"event": {e.Name}}.Encode()
 	}
 	if !e.State.Over() {
-		page.Reminder = e.Reminder(now())
+		page.Reminder = e.Reminder(s.console.Now())
 	}
 	operations, err := s.console.Operations(c.Request.Context(), a, e.ID)
 	if err != nil {
@@ -227,13 +227,13 @@ func (s *Server) fillManaged(c *gin.Context, a console.Actor, e console.Event, p
 		return err
 	}
 	for _, l := range links {
-		page.Links = append(page.Links, linkLine{l.Title, page.Path + "/links/" + url.PathEscape(l.ID) + "/remove", at(l.Created, now(), zoneOf(e.Zone))})
+		page.Links = append(page.Links, linkLine{l.Title, page.Path + "/links/" + url.PathEscape(l.ID) + "/remove", at(l.Created, s.console.Now(), zoneOf(e.Zone))})
 	}
 	archives, err := s.console.Archives(c.Request.Context(), a, e.ID)
 	if err != nil {
 		return err
 	}
-	if page.Archives = page.archiveLines(e, archives); len(archives) > 0 {
+	if page.Archives = page.archiveLines(e, archives, s.console.Now()); len(archives) > 0 {
 		page.ArchivesPath = "/api/v1/events/" + url.PathEscape(e.ID) + "/archives.zip"
 	}
 	log, err := s.console.AuditLog(c.Request.Context(), a, e.ID, 0, 8)
@@ -246,7 +246,7 @@ func (s *Server) fillManaged(c *gin.Context, a console.Actor, e console.Event, p
 }
 
 // archiveLines are the backups that are kept of an event, each verified.
-func (p eventPageData) archiveLines(e console.Event, archives []console.Archive) (lines []archiveLine) {
+func (p eventPageData) archiveLines(e console.Event, archives []console.Archive, now time.Time) (lines []archiveLine) {
 	titles := map[string]string{}
 	for _, d := range p.Deployments {
 		for _, i := range d.Instances {
@@ -255,7 +255,7 @@ func (p eventPageData) archiveLines(e console.Event, archives []console.Archive)
 	}
 	for _, a := range archives {
 		line := archiveLine{Title: cmp.Or(titles[instancePath(a.Instance)], a.Instance), Size: size(a.Size), Files: counted(int64(a.Files), "file", "files"),
-			Taken: at(a.Taken, now(), zoneOf(e.Zone)), Final: a.Final, Path: archivePath(a)}
+			Taken: at(a.Taken, now, zoneOf(e.Zone)), Final: a.Final, Path: archivePath(a)}
 		if launch := p.launches[a.Instance]; launch != nil {
 			launch.Set("restore", a.Instance+"/"+a.Name)
 			line.LaunchPath = "/launch?" + launch.Encode()

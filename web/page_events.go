@@ -50,7 +50,7 @@ func (s *Server) pageEvents(c *gin.Context) {
 	}
 	page := eventsPage{MayLaunch: mayLaunch(actor)}
 	for _, e := range events {
-		card := cardOf(e, now())
+		card := cardOf(e, s.console.Now())
 		if e.State.Over() && e.State != console.EventEnded {
 			page.Past = append(page.Past, card)
 		} else {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -172,9 +171,6 @@ func refused(err error) (fields []console.FieldError, status int, ok bool) {
 	}
 	return nil, 0, false
 }
-
-// now is the time that pages are written at.
-func now() time.Time { return time.Now() }
 
 // A noticePage is what is shown instead of what was asked for.
 type noticePage struct {

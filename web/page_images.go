@@ -83,7 +83,7 @@ func (s *Server) showImages(c *gin.Context, r console.BakeRequest, key string, w
 		return
 	}
 	images, failed := s.console.Images(c.Request.Context(), actor)
-	page := imagesOf(images, bakes, console.May(actor, console.Admin) == nil, now())
+	page := imagesOf(images, bakes, console.May(actor, console.Admin) == nil, s.console.Now())
 	if failed != nil {
 		s.log.WarnContext(c.Request.Context(), "list images", "request", c.GetString(keyRequest), "err", failed)
 		page.Trouble = "Not all clouds say which images they have. The log of this console says why."

@@ -75,7 +75,7 @@ func (s *Server) showInstance(c *gin.Context, errors []console.FieldError, statu
 		s.fail(c, err)
 		return
 	}
-	page := instanceOf(i, now())
+	page := instanceOf(i, s.console.Now())
 	page.Problems = explain(errors, "")
 	if helps(actor) && !i.State.Over() && i.State != console.InstanceEnding {
 		page.Commands = commandsOf(i)

@@ -66,7 +66,7 @@ func (s *Server) pageInstances(c *gin.Context) {
 		return
 	}
 	page.Trouble = s.clusterTrouble(c)
-	page.fill(list, given, now())
+	page.fill(list, given, s.console.Now())
 	s.show(c, view{name: templates.ConsoleInstances, status: status, title: "Instances", section: sectionInstances, stream: everything, data: page})
 }
 

@@ -72,7 +72,7 @@ func (s *Server) pageLaunch(c *gin.Context) {
 	}
 	if r.Event.ID == "" {
 		r.Event.Zone = "UTC"
-		r.Event.End = now().UTC().AddDate(0, 0, 7).Format(time.DateOnly)
+		r.Event.End = s.console.Now().UTC().AddDate(0, 0, 7).Format(time.DateOnly)
 	}
 	s.showLaunch(c, launchForm{request: r, key: rand.Text()}, 0)
 }

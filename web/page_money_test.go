@@ -26,7 +26,7 @@ func TestMoneyByForms(t *testing.T) {
 	s.claim(t)
 	v := s.visitor(t)
 	v.open("/").send("/sign-in", "name", "olga", "password", password)
-	end := now().UTC().AddDate(0, 0, 9).Format(time.DateOnly)
+	end := s.console.Now().UTC().AddDate(0, 0, 9).Format(time.DateOnly)
 	v.open("/launch?app="+string(testApp)).sees(200, "What it may cost")
 	form := v.body
 	v.send("/launch", "step", "check", "event.title", "Our fair", "event.end", end).sees(200, "Free of charge here")
@@ -53,7 +53,7 @@ func TestMoneyByForms(t *testing.T) {
 	eventually(t, "runs", func() bool { // and so costs more than a moment
 		e, err = s.console.Event(t.Context(), console.System, "our-fair")
 		must(t, err)
-		return e.Meters[0].Hour == 100_000 && e.Spent(now())[0].Millionths > 0
+		return e.Meters[0].Hour == 100_000 && e.Spent(s.console.Now())[0].Millionths > 0
 	})
 	got := s.do(t, request{who: "olga", method: http.MethodGet, path: "/api/v1/events/our-fair"})
 	var shown api.Event

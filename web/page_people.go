@@ -62,7 +62,7 @@ func (s *Server) showPeople(c *gin.Context, given console.NewPerson, errors []co
 	page := peoplePage{New: newPersonFields(given), Roles: roleMeans, Admin: s.actor(c).Role == console.RoleOwner && !s.actor(c).Reads}
 	page.Problems = explain(errors, "", page.New)
 	for _, p := range people {
-		page.People = append(page.People, personOf(p, now()))
+		page.People = append(page.People, personOf(p, s.console.Now()))
 	}
 	s.show(c, view{name: templates.ConsolePeople, status: status, title: "People", section: sectionConsole, tab: tabPeople, data: page})
 }

@@ -47,7 +47,7 @@ func (s *Server) pageProgress(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	page := progressOf(o, e, instances.Instances, now())
+	page := progressOf(o, e, instances.Instances, s.console.Now())
 	refresh := 5
 	if page.Done {
 		refresh = 0

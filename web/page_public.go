@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/skip2/go-qrcode"
@@ -30,18 +31,18 @@ func (s *Server) pagePublic(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.show(c, view{name: templates.ConsolePublic, title: public.Event.Title, lone: true, refresh: 60, data: publicOf(public)})
+	s.show(c, view{name: templates.ConsolePublic, title: public.Event.Title, lone: true, refresh: 60, data: publicOf(public, s.console.Now())})
 }
 
-func publicOf(p console.PublicEvent) publicPage {
+func publicOf(p console.PublicEvent, now time.Time) publicPage {
 	page := publicPage{Title: p.Event.Title, Reminder: p.Reminder}
 	switch state := p.Event.State; {
 	case state.Over():
 		page.Reminder = "" // there is nothing left to be reminded of
-		page.Says = "It is over: " + lowerFirst(endsWords(p.Event, now())) + ". Thank you for being part of it."
+		page.Says = "It is over: " + lowerFirst(endsWords(p.Event, now)) + ". Thank you for being part of it."
 		return page
 	case state == console.EventScheduled:
-		page.Says = endsWords(p.Event, now()) + "."
+		page.Says = endsWords(p.Event, now) + "."
 	case state == console.EventFrozen:
 		page.Says = "Everything can still be seen; nothing can be added or changed any more."
 	case len(p.Apps) == 1:
@@ -50,7 +51,7 @@ func publicOf(p console.PublicEvent) publicPage {
 		page.Says = "Choose where to go."
 	}
 	if state := p.Event.State; state != console.EventScheduled {
-		page.Ends = endsWords(p.Event, now())
+		page.Ends = endsWords(p.Event, now)
 	}
 	for _, app := range p.Apps {
 		door := publicDoor{Mark: appMark{Letter: letterOf(app.Title)}, Title: app.Title, Says: app.Says}

@@ -48,7 +48,7 @@ func (s *Server) showReceipt(c *gin.Context, errors []console.FieldError, status
 		s.fail(c, err)
 		return
 	}
-	page := receiptOf(receipt, now())
+	page := receiptOf(receipt, s.console.Now())
 	if by := receipt.Event.EndedBy; by != "" && !receipt.Event.CapReached {
 		page.By = s.names(c)[by]
 	}

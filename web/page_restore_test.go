@@ -12,7 +12,7 @@ func TestLaunchWithABackup(t *testing.T) {
 	page := eventPageData{launches: launchesOf(console.Actor{Role: console.RoleOrganiser},
 		[]console.Deployment{{ID: "d1", App: "guestbook"}, {ID: "d2", App: "wall", Repository: "https://example.org/wall"}},
 		[]console.InstanceView{{Instance: console.Instance{ID: "fair-1", Deployment: "d1"}}, {Instance: console.Instance{ID: "fair-2", Deployment: "d2"}}})}
-	lines := page.archiveLines(console.Event{Zone: "UTC"}, []console.Archive{{Instance: "fair-1", Name: "a.tar.zst"}, {Instance: "fair-1", Name: "b.tar.zst"}, {Instance: "fair-2", Name: "c.tar.zst"}, {Instance: "gone", Name: "d"}})
+	lines := page.archiveLines(console.Event{Zone: "UTC"}, []console.Archive{{Instance: "fair-1", Name: "a.tar.zst"}, {Instance: "fair-1", Name: "b.tar.zst"}, {Instance: "fair-2", Name: "c.tar.zst"}, {Instance: "gone", Name: "d"}}, noon)
 	for n, want := range []string{"/launch?app=guestbook&restore=fair-1%2Fa.tar.zst", "/launch?app=guestbook&restore=fair-1%2Fb.tar.zst", "", ""} {
 		if lines[n].LaunchPath != want {
 			t.Errorf("%s leads to %q, want %q", lines[n].Title, lines[n].LaunchPath, want)

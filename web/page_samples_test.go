@@ -40,7 +40,7 @@ func eventSamples(title, address string) []sample {
 	starting.Health, starting.ID, starting.Why = console.HealthStarting, "i2", "it installs packages"
 	sick.Health, sick.ID, sick.Why, sick.LastReport = console.HealthUnhealthy, "i3", "its page answers 500", nil
 	public := publicOf(console.PublicEvent{Event: open, Reminder: "It ends on Sunday evening.", Apps: []console.PublicApp{
-		{Title: title, Address: address, Live: true, Says: "open"}, {Title: "Photo wall", Says: "it is starting"}, {Title: "Auction", Address: "https://auction.example.org", Live: true, Says: "open for bids"}}})
+		{Title: title, Address: address, Live: true, Says: "open"}, {Title: "Photo wall", Says: "it is starting"}, {Title: "Auction", Address: "https://auction.example.org", Live: true, Says: "open for bids"}}}, noon)
 	ended := console.Receipt{Event: over}
 	for n, word := range []string{"archived and verified", "had nothing to keep", "discarded by " + title} {
 		i := sampleInstance(title, address).Instance
@@ -65,7 +65,7 @@ func eventSamples(title, address string) []sample {
 		{"event-helper", templates.ConsoleEvent, view{title: title, section: sectionEvents, data: eventPageData{Path: "/events/x", Title: title, Chip: eventChips[console.EventEnded], Ends: endsWords(over, noon), ReceiptPath: "/r"}}, console.RoleHelper},
 		{"receipt", templates.ConsoleReceipt, view{title: "Receipt", section: sectionEvents, data: receipt}, console.RoleOwner},
 		{"public", templates.ConsolePublic, view{title: title, data: public}, ""},
-		{"public-over", templates.ConsolePublic, view{title: title, data: publicOf(console.PublicEvent{Event: over})}, ""},
+		{"public-over", templates.ConsolePublic, view{title: title, data: publicOf(console.PublicEvent{Event: over}, noon)}, ""},
 		{"progress", templates.ConsoleProgress, view{title: title, section: sectionEvents, data: progressOf(console.Operation{ID: "o1", Verb: "launch", State: console.OperationRunning, Instances: []string{live.ID, "i2", "i3"}, Failure: title}, open, []console.InstanceView{live, starting, sick}, noon)}, console.RoleOwner},
 	}
 }
@@ -188,7 +188,7 @@ func houseSamples(title string) []sample {
 		log.Log = append(log.Log, auditLine{At: at(noon.Add(-time.Duration(n)*time.Hour), noon, time.UTC), Actor: title, Action: action, Object: "event " + title, Path: "/events/x", Detail: title})
 	}
 	settings := settingsPage{Console: []fact{{"Version", "0.4.0", false}, {"Address", "https://popup.example.org", true}}, Clouds: []cloudLine{{"local", spoken(cloudWords("local")), true}, {"manual", spoken(cloudWords("manual")), false}},
-		Catalogue: []fact{{"From", title, false}, {"At", shortCommit(commit), true}}, Problems: []string{title}, Backup: "/api/v1/backup", KeyFile: "keys",
+		Catalogue: []fact{{"From", title, false}, {"At", shortCommit(commit), true}}, Problems: []string{title}, Backup: "/api/v1/backup", KeyFile: "secrets.key",
 		Changes: []appChange{{title, "changed", []difference{{"name", title, "Guestbook", false}}}}}
 	settings.Cluster = clusterOf(console.ClusterState{}, 0)
 	three := settings

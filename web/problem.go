@@ -24,8 +24,9 @@ const (
 	saySignIn   = "sign in first, or send a token with Authorization: Bearer"
 
 	sayUnavailable = "the consoles are finding out who leads, and nothing was changed; try it again in a moment"
-	sayUncertain   = "the console that leads was lost in the middle of this, and it is not known whether it was done; look, or send the same once more: " +
-		"with the same Idempotency-Key it is done once"
+	sayUncertain   = "the console that leads was lost in the middle of this, and it is not known whether it was done; "
+	sayLook        = "look whether it was before you send it again"
+	sayAgain       = "send the same once more, with the same " + api.HeaderKey + ": it is done once"
 )
 
 // askAgain is when one that leads is there again, as a rule.
@@ -54,6 +55,9 @@ func (s *Server) fail(c *gin.Context, err error) {
 		return
 	}
 	p := problemOf(err)
+	if errors.Is(err, console.ErrUncertain) && c.GetBool(keyOnce) {
+		p.Detail = sayUncertain + sayAgain
+	}
 	if errors.Is(err, console.ErrUnavailable) && c.Request.Method == http.MethodGet && !isAPI(c) {
 		c.Header("Refresh", strconv.Itoa(int(askAgain.Seconds()))) // by itself, scripts or not
 	}
@@ -121,7 +125,7 @@ func problemOf(err error) api.Problem {
 	case errors.Is(err, console.ErrForbidden): // some say it in words of their own
 		return api.Problem{Status: http.StatusForbidden, Detail: err.Error()}
 	case errors.Is(err, console.ErrUncertain):
-		return api.Problem{Status: http.StatusServiceUnavailable, Detail: sayUncertain, After: askAgain}
+		return api.Problem{Status: http.StatusServiceUnavailable, Detail: sayUncertain + sayLook, After: askAgain}
 	case errors.Is(err, console.ErrUnavailable):
 		return api.Problem{Status: http.StatusServiceUnavailable, Detail: sayUnavailable, After: askAgain}
 	case errors.Is(err, context.DeadlineExceeded):

@@ -28,6 +28,7 @@ type route struct {
 	endpoint
 	limit  int64 // bytes of its body; 0: maxBody
 	stream bool  // its answer goes on and on
+	once   bool  // it takes an Idempotency-Key
 }
 
 // A parameter is one of a query.

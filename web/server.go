@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -136,9 +137,14 @@ func (s *Server) open(c *gin.Context) {
 	}
 }
 
+// healthTime is how long a balancer waits for whoever leads, where nobody does.
+const healthTime = 3 * time.Second
+
 // health says that the process answers; what it knows nobody learns from it.
 func (s *Server) health(c *gin.Context) {
-	if _, err := s.console.Newest(c.Request.Context()); err != nil && !errors.Is(err, context.Canceled) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), healthTime)
+	defer cancel()
+	if err := s.console.CheckStore(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		s.fail(c, err)
 		return
 	}

@@ -79,6 +79,7 @@ type parts struct {
 	oven     console.Cloud // one more; nil: none
 	url      string
 	listener net.Listener
+	now      func() time.Time // nil: the machine's
 }
 
 // serve starts one. stop ends it before its test does.
@@ -88,7 +89,7 @@ func serve(t testing.TB, p parts, change ...func(*Options)) (s *site, stop func(
 	offered, err := catalogue.Open(ctx, catalogue.Options{Dir: t.TempDir()})
 	must(t, err)
 	s = &site{cloud: p.cloud, url: p.url, who: map[string]credential{nobody: {}}}
-	opts := console.Options{Name: p.name, Cluster: p.cluster, Store: p.store, Keys: p.keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": s.cloud, "paid": pricedCloud{s.cloud}}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}, "paid": {SameMachine: true}}, URL: s.url, Version: "test"}
+	opts := console.Options{Name: p.name, Now: p.now, Cluster: p.cluster, Store: p.store, Keys: p.keys, Catalogue: offered, Clouds: map[string]console.Cloud{"local": s.cloud, "paid": pricedCloud{s.cloud}}, Cloud: "local", Reach: map[string]console.Reach{"local": {SameMachine: true}, "paid": {SameMachine: true}}, URL: s.url, Version: "test"}
 	opts.Binary.URLs = []string{s.url + "/download/" + strings.Repeat("e", 64)}
 	opts.Binary.SHA256 = map[string]string{"amd64": strings.Repeat("e", 64)}
 	if p.oven != nil {

@@ -3,6 +3,7 @@ package web
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -281,24 +282,39 @@ func TestStreamGoesOnAtAnotherConsole(t *testing.T) {
 	}
 }
 
+// errNoLeader has who reads wait until it is tired of it.
+var errNoLeader = errors.New("nobody leads")
+
 // A lostStore answers as one whose leader is gone, when it is told to.
 type lostStore struct {
 	console.Store
 	mu     sync.Mutex
 	views  error // of all that reads
 	writes error // after it was written
+	found  chan struct{}
 }
 
 func (l *lostStore) lose(views, writes error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.views, l.writes = views, writes
+	if l.found != nil {
+		close(l.found)
+	}
+	l.found = make(chan struct{})
 }
 
 func (l *lostStore) View(ctx context.Context, fn func(console.Tx) error) error {
 	l.mu.Lock()
-	err := l.views
+	err, found := l.views, l.found
 	l.mu.Unlock()
+	if errors.Is(err, errNoLeader) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-found:
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("%w: driver: bad connection", err)
 	}
@@ -351,7 +367,18 @@ func TestLeaderIsLost(t *testing.T) {
 		t.Errorf("the API: %+v", p)
 	}
 
+	lost.lose(errNoLeader, nil)
+	begun := time.Now()
+	if health := s.send(t, request{method: "GET", path: "/healthz"}); health.status != 503 || time.Since(begun) > 2*healthTime {
+		t.Errorf("nobody leads, and a balancer is told %d after %s", health.status, time.Since(begun))
+	}
+
 	lost.lose(nil, console.ErrUncertain)
+	invite := request{who: "olga", method: "POST", path: "/api/v1/people", header: map[string]string{api.HeaderKey: "once"}, body: `{"name": "ida", "role": "viewer"}`}
+	p = decode[api.Problem](t, s.do(t, invite), 503)
+	if !strings.Contains(p.Detail, "look whether it was before you send it again") || strings.Contains(p.Detail, api.HeaderKey) {
+		t.Errorf("what takes no key, without an answer: %+v", p)
+	}
 	launch := aLaunch()
 	p = decode[api.Problem](t, s.do(t, launch), 503)
 	if !strings.Contains(p.Detail, "not known whether it was done") || !strings.Contains(p.Detail, api.HeaderKey) {
