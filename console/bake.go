@@ -71,7 +71,7 @@ const (
 // that is written down; what comes of it the operation tells, which is done once nothing
 // but the image is left. The errors and the key are Launch's.
 func (c *Console) Bake(ctx context.Context, a Actor, r BakeRequest, key string) (Operation, error) {
-	return c.operate(ctx, a, verbBake, r, key, func() (prepared, error) { return c.prepareBake(ctx, a, r) }, c.bake)
+	return c.operate(ctx, a, beginning{verbBake, r, key, func() (prepared, error) { return c.prepareBake(ctx, a, r) }, c.bake})
 }
 
 func (c *Console) prepareBake(ctx context.Context, a Actor, r BakeRequest) (prepared, error) {

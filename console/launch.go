@@ -102,15 +102,23 @@ const mostKey = 200
 // and does nothing; with the same key and another request it is an *InputError. Other
 // errors: *InputError for what was given, *ConflictError, ErrForbidden.
 func (c *Console) Launch(ctx context.Context, a Actor, r LaunchRequest, key string) (Operation, error) {
-	return c.operate(ctx, a, verbLaunch, r, key, func() (prepared, error) { return c.prepare(ctx, a, r) }, c.launch)
+	return c.operate(ctx, a, beginning{verbLaunch, r, key, func() (prepared, error) { return c.prepare(ctx, a, r) }, c.launch})
 }
 
-// operate begins what r asks for, once a key: prepare looks at it outside of the store,
-// and begin writes it down, in one transaction with its operation.
-func (c *Console) operate(ctx context.Context, a Actor, verb string, r any, key string,
-	prepare func() (prepared, error), begin func(Tx, Actor, prepared, *Operation) error) (Operation, error) {
-	o := Operation{ID: newID(16), Verb: verb, By: a.ID, State: OperationRunning, Created: c.now()}
-	if err := o.once(a, r, key); err != nil {
+// A beginning is what is begun once a key: prepare looks at it outside of the store, and
+// begin writes it down, in one transaction with its operation.
+type beginning struct {
+	verb    string
+	request any
+	key     string // empty: as often as it is asked for
+	prepare func() (prepared, error)
+	begin   func(Tx, Actor, prepared, *Operation) error
+}
+
+// operate begins something, and returns its operation.
+func (c *Console) operate(ctx context.Context, a Actor, b beginning) (Operation, error) {
+	o := Operation{ID: newID(16), Verb: b.verb, By: a.ID, State: OperationRunning, Created: c.now()}
+	if err := o.once(a, b.request, b.key); err != nil {
 		return Operation{}, err
 	}
 	var before *Operation
@@ -118,7 +126,7 @@ func (c *Console) operate(ctx context.Context, a Actor, verb string, r any, key 
 	if err != nil || before != nil {
 		return given(before), err
 	}
-	p, err := prepare()
+	p, err := b.prepare()
 	if err != nil {
 		return Operation{}, err
 	}
@@ -126,7 +134,7 @@ func (c *Console) operate(ctx context.Context, a Actor, verb string, r any, key 
 		if before, err = o.before(tx); err != nil || before != nil {
 			return err
 		}
-		return begin(tx, a, p, &o)
+		return b.begin(tx, a, p, &o)
 	})
 	if err != nil {
 		return Operation{}, err
