@@ -74,6 +74,19 @@ func (m *member) hasHeard(t *testing.T) {
 	}
 }
 
+// hasAll waits until a node has on its disk what another one has: two of three are enough
+// for a write, and it may be the third.
+func (m *member) hasAll(t *testing.T, of *member) {
+	t.Helper()
+	for ctx := waiting(t); lastEntry(m.Dir) < lastEntry(of.Dir); {
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("node %s has %d entries of %d", m.Address, lastEntry(m.Dir), lastEntry(of.Dir))
+		}
+	}
+}
+
 // hashOf is what the audit log of a backup ends with, by way of a console alone.
 func hashOf(t *testing.T, backup *bytes.Buffer) (hash []byte, count int) {
 	t.Helper()
@@ -94,6 +107,7 @@ func TestTwoAreLost(t *testing.T) {
 	all := members(t)
 	hash := written(t, all[0], 0, 30)
 	left, lost := all[1], []*member{all[0], all[2]}
+	left.hasAll(t, all[0])
 	_, err := Recover(waiting(t), left.Dir)
 	says(t, err, "a console runs at "+left.Address, "stop it first")
 	says(t, BackupStopped(waiting(t), left.Dir, &bytes.Buffer{}), "a console runs at")
