@@ -38,7 +38,7 @@ func Start(t testing.TB, cmd *exec.Cmd) *Process {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	if err := Lasting(cmd.Start); err != nil {
+	if err := lasting(cmd.Start); err != nil {
 		t.Fatalf("start %s: %v", cmd, err)
 	}
 	go func() {
@@ -139,9 +139,9 @@ var starts = sync.OnceValue(func() chan<- func() {
 	return todo
 })
 
-// Lasting calls what starts a program on a thread that no goroutine ends: the program may end
+// lasting calls what starts a program on a thread that no goroutine ends: the program may end
 // with that thread, that is with this process.
-func Lasting(start func() error) (err error) {
+func lasting(start func() error) (err error) {
 	done := make(chan struct{})
 	starts() <- func() { err = start(); close(done) }
 	<-done
