@@ -122,9 +122,11 @@ func TestConsolesKeepBackupsTogether(t *testing.T) {
 	}
 
 	check(t, first.Close()) // and what it had is still there
-	until(t, third, "another that leads", func(s console.ClusterState) bool {
-		return slices.ContainsFunc(s.Members, func(m console.Member) bool { return m.Leads && m.Answers })
-	})
+	for _, c := range []*Cluster{second, third} { // whoever knows of no leader may not know of all members
+		until(t, c, "another that leads", func(s console.ClusterState) bool {
+			return len(s.Members) == 3 && slices.ContainsFunc(s.Members, func(m console.Member) bool { return m.Leads && m.Answers })
+		})
+	}
 	begun := time.Now()
 	keepers[1].has(t, "one", one)
 	keepers[2].has(t, "one", one)
