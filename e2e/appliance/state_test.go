@@ -155,7 +155,9 @@ func TestStateSurvivesByBucket(t *testing.T) {
 	if !strings.HasPrefix(name, "auction-fair-7-") || !strings.HasSuffix(name, ".tar.zst.age") {
 		t.Errorf("the backup is called %q", name)
 	}
-	u.kill()
+	if err := u.stop(); err != nil { // a kill would leave its app there, and nobody would end that
+		t.Fatal(err)
+	}
 
 	c.enrolled.Restore = b.restore(name)
 	again := tempRoot(t)
