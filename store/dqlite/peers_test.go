@@ -121,13 +121,14 @@ func TestConsolesKeepBackupsTogether(t *testing.T) {
 		}
 	}
 
-	check(t, first.Close()) // and what it had is still there
-	for _, c := range []*Cluster{second, third} { // whoever knows of no leader may not know of all members
+	check(t, first.Close())
+	// Whoever knows of no leader may not know of all members either.
+	for _, c := range []*Cluster{second, third} {
 		until(t, c, "another that leads", func(s console.ClusterState) bool {
 			return len(s.Members) == 3 && slices.ContainsFunc(s.Members, func(m console.Member) bool { return m.Leads && m.Answers })
 		})
 	}
-	begun := time.Now()
+	begun := time.Now() // what the first one had is still there
 	keepers[1].has(t, "one", one)
 	keepers[2].has(t, "one", one)
 	two := keepers[2].receive(t, "two", []byte("ten for the cake"))
