@@ -241,7 +241,7 @@ func (t *term) beats(ctx context.Context, s *skew) {
 		}
 		s.settle(beatEvery)
 		began := time.Now()
-		err := fenced{t.store, t}.Update(ctx, func(tx Tx) error {
+		err := t.update(ctx, func(tx Tx) error {
 			is, err := readLease(tx)
 			if err != nil {
 				return err
@@ -278,11 +278,25 @@ func (t *term) holds(tx Tx) error {
 	return err
 }
 
+// update writes to the store if the term is still this console's, and ends it where it is not.
+func (t *term) update(ctx context.Context, fn func(Tx) error) error {
+	err := t.store.Update(ctx, func(tx Tx) error {
+		if err := t.holds(tx); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+	if errors.Is(err, ErrLeaseLost) {
+		t.lose(ErrLeaseLost)
+	}
+	return err
+}
+
 // giveBack lets another console take the lease at once.
 func (t *term) giveBack(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseTime)
 	defer cancel()
-	err := fenced{t.store, t}.Update(ctx, func(tx Tx) error {
+	err := t.update(ctx, func(tx Tx) error {
 		is, err := readLease(tx)
 		if err != nil {
 			return err
@@ -308,17 +322,14 @@ type fenced struct {
 
 // Update implements Store. Its error is ErrLeaseLost where the term is over. What holds the
 // store goes on though ctx ends: nobody can take the lease meanwhile, and a change that takes
-// longer than a term without beats would never be made.
+// longer than a term lasts without a beat would never be made.
 func (s fenced) Update(ctx context.Context, fn func(Tx) error) error {
 	goesOn, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	waits := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	defer waits()
 	begun := false
-	err := s.Store.Update(goesOn, func(tx Tx) error {
-		if err := s.term.holds(tx); err != nil {
-			return err
-		}
+	return s.term.update(goesOn, func(tx Tx) error {
 		if !begun { // it may be begun anew
 			if begun = waits(); !begun {
 				return context.Cause(ctx)
@@ -328,10 +339,6 @@ func (s fenced) Update(ctx context.Context, fn func(Tx) error) error {
 		}
 		return fn(tx)
 	})
-	if errors.Is(err, ErrLeaseLost) {
-		s.term.lose(ErrLeaseLost)
-	}
-	return err
 }
 
 // leads says whether what this console does by itself may be done right now: it is asked
